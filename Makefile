@@ -1,0 +1,38 @@
+# Every target creates the environment it needs: Python >= 3.11 and make are enough to start.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint types bench clean
+
+demo: $(INSTALLED)
+	$(BIN)/python examples/adaptive_rnn.py
+	$(BIN)/python examples/greedy_decode.py
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+# The package directories are mapped (see pyproject.toml), so the checker gets the tree as it installs.
+types: $(INSTALLED)
+	rm -rf build/types && mkdir -p build/types
+	cp -r d2s build/types/d2s
+	cp -r transforms build/types/d2s/transforms
+	cp -r runtime build/types/d2s/runtime
+	cd build/types && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p d2s
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,bench]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
