@@ -22,7 +22,8 @@ types: $(INSTALLED)
 	cp -r d2s build/types/d2s
 	cp -r transforms build/types/d2s/transforms
 	cp -r runtime build/types/d2s/runtime
-	cd build/types && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml -p d2s
+	cp -r tests build/types/tests
+	cd build/types && MYPYPATH=tests/support $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,54 @@
+"""What the operations of a program are called: `torch.add`, `Tensor.view`, `F.linear`, `operator.add`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional
+from torch import linalg, special
+
+# Where to look for a function, most readable first: (how the place is written, the place).
+_PLACES: tuple[tuple[str, Any], ...] = (
+    ("torch", torch),
+    ("torch.Tensor", torch.Tensor),
+    ("torch.nn.functional", torch.nn.functional),
+    ("torch.linalg", linalg),
+    ("torch.special", special),
+    ("torch.fft", torch.fft),
+    ("operator", operator),
+)
+
+
+@cache
+def _names() -> dict[Any, str]:
+    found: dict[Any, str] = {}
+    for place_name, place in _PLACES:
+        for name in sorted(dir(place), key=lambda name: (name.startswith("_"), name)):
+            if name.startswith("_") and not name.startswith("__"):
+                continue
+            member = getattr(place, name, None)
+            if not callable(member):
+                # A property of tensors reaches the recorder as the `__get__` of its descriptor.
+                member = getattr(member, "__get__", None)
+                name = f"{name}.__get__"
+            if member is None or isinstance(member, type):
+                continue
+            try:
+                found.setdefault(member, f"{place_name}.{name}")
+            except TypeError:
+                continue
+    return found
+
+
+def qualified_name(target: Callable[..., Any]) -> str | None:
+    """How to write `target` in code that imports torch and operator; None for any other function."""
+    return _names().get(target)
+
+
+def display_name(target: Callable[..., Any]) -> str:
+    """A name for people."""
+    return qualified_name(target) or str(getattr(target, "__name__", repr(target)))
