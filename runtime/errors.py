@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,16 @@ class CaptureError(D2SError):
 
 class VerificationError(D2SError):
     """A program breaks a rule of its own grammar: a bug in the recorder or in a pass."""
+
+
+class RaisedAfterWrites(BaseException):
+    """How a program hands over an exception of the user's together with what it had written before.
+
+    Not an `Exception`, so that nothing but the caller of the program takes it for one.
+    """
+
+    def __init__(self, exception: BaseException, writes: Sequence[Any], values: tuple[Any, ...]):
+        super().__init__(exception)
+        self.exception = exception
+        self.writes = writes
+        self.values = values

@@ -52,3 +52,25 @@ def qualified_name(target: Callable[..., Any]) -> str | None:
 def display_name(target: Callable[..., Any]) -> str:
     """A name for people."""
     return qualified_name(target) or str(getattr(target, "__name__", repr(target)))
+
+
+_INFIX: dict[Callable[..., Any], str] = {
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.truediv: "/",
+    operator.floordiv: "//",
+    operator.mod: "%",
+    operator.pow: "**",
+    operator.lt: "<",
+    operator.le: "<=",
+    operator.gt: ">",
+    operator.ge: ">=",
+    operator.eq: "==",
+    operator.ne: "!=",
+}
+
+
+def infix_symbol(target: Callable[..., Any]) -> str | None:
+    """The symbol that Python writes between the two operands of `target`; None for any other function."""
+    return _INFIX.get(target)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.program import (
     Block,
     Branch,
@@ -19,25 +20,31 @@ from d2s.runtime.program import (
     Return,
     Terminator,
     Value,
+    Write,
     map_tree,
 )
 
 Environment = dict[Value, Any]
 
 
-def run_program(program: Program, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Run on one object for each of the program's inputs: (the answer, the values of its writes).
+def run_program(program: Program, inputs: Sequence[Any]) -> tuple[Any, Sequence[Write], tuple[Any, ...]]:
+    """Run on one object for each of the program's inputs.
 
-    Raises whatever the program raises.
+    Returns the answer, the writes of the end that the run took, and the values of those writes. Raises
+    whatever the program raises, inside a `RaisedAfterWrites` where there are writes.
     """
     environment = {entry.value: given for entry, given in zip(program.inputs, inputs, strict=True)}
     ending = _run_block(program.body, environment)
     assert isinstance(ending, Return)
-    return _read(ending.value, environment), [_read(write.value, environment) for write in ending.writes]
+    return _read(ending.value, environment), ending.writes, _written(ending, environment)
 
 
 def _read(tree: Any, environment: Environment) -> Any:
     return map_tree(lambda leaf: environment[leaf] if isinstance(leaf, Value) else leaf, tree)
+
+
+def _written(ending: Return | Raise, environment: Environment) -> tuple[Any, ...]:
+    return tuple(_read(write.value, environment) for write in ending.writes)
 
 
 def _bind(result: Any, outcome: Any, environment: Environment) -> None:
@@ -55,7 +62,12 @@ def _run_block(block: Block, environment: Environment) -> Terminator | None:
     if isinstance(ending, Branch):
         return _run_block(ending.then if environment[ending.condition] else ending.orelse, environment)
     if isinstance(ending, Raise):
-        raise _read(ending.exception, environment)
+        exception = _read(ending.exception, environment)
+        raise (
+            RaisedAfterWrites(exception, ending.writes, _written(ending, environment))
+            if ending.writes
+            else exception
+        )
     return ending
 
 

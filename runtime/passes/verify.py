@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from d2s.runtime.errors import VerificationError
 from d2s.runtime.printer import format_block
@@ -99,28 +99,3 @@ def _check_while(op: While, visible: set[Value], block: Block) -> None:
     _define(inside, op.params, block)
     after_test = _check_block(op.test, inside, (Condition,), len(op.results))
     _check_block(op.body, after_test, (Continue,), len(op.params))
-
-
-def free_values(block: Block) -> Iterator[Value]:
-    """The values that a block uses and does not define, in order of first use, each once."""
-    defined: set[Value] = set()
-    found: dict[Value, None] = {}
-    _collect_free(block, defined, found)
-    return iter(found)
-
-
-def _collect_free(block: Block, defined: set[Value], found: dict[Value, None]) -> None:
-    def use(values: Iterable[Value]) -> None:
-        found.update((value, None) for value in values if value not in defined)
-
-    for op in block.ops:
-        use(op.operands)
-        if isinstance(op, While):
-            defined.update(op.params)
-        for inner in op.blocks:
-            _collect_free(inner, defined, found)
-        defined.update(op.results)
-    use(values_in(terminator_tree(block.terminator)))
-    if isinstance(block.terminator, Branch):
-        _collect_free(block.terminator.then, defined, found)
-        _collect_free(block.terminator.orelse, defined, found)

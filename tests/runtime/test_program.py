@@ -8,45 +8,35 @@ from typing import Any
 
 import pytest
 import torch
+from compare import outcome, same
 from handmade import ALL, VECTOR, Handmade, clamped, collatz, forked
 
+from d2s.runtime.codegen import compile_program
 from d2s.runtime.errors import VerificationError
-from d2s.runtime.passes.verify import free_values, verify
+from d2s.runtime.liveness import free_values
+from d2s.runtime.passes.verify import verify
 from d2s.runtime.program import Block, Call, Return, Value, While, Yield
 from d2s.runtime.reference import run_program
 
-
-def outcome(function: Callable[[], Any]) -> Any:
-    """What a call returns or raises, in a form that compares."""
-    try:
-        return function()
-    except Exception as error:
-        return type(error), str(error)
-
-
-def same(left: Any, right: Any) -> bool:
-    if isinstance(left, torch.Tensor):
-        return isinstance(right, torch.Tensor) and torch.equal(left, right)
-    if isinstance(left, dict):
-        return (
-            type(right) is dict and left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-        )
-    if isinstance(left, tuple | list):
-        return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
-    return type(left) is type(right) and left == right
+EXECUTORS: dict[str, Callable[..., Any]] = {
+    "reference": run_program,
+    "torch": lambda program, inputs: compile_program(program).run(*inputs),
+}
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_reference_executor_agrees_with_python(make: Callable[[], Handmade]) -> None:
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_executors_agree_with_python(executor: str, make: Callable[[], Handmade]) -> None:
     made = make()
+    run = EXECUTORS[executor]
     verify(made.program)
-    seen = []
+    wants = []
     for inputs in made.inputs:
-        want = outcome(lambda: made.function(*copy.deepcopy(inputs)))  # noqa: B023
-        got = outcome(lambda: run_program(made.program, copy.deepcopy(inputs))[0])  # noqa: B023
+        want = outcome(made.function, *copy.deepcopy(inputs))
+        got = outcome(lambda *given: run(made.program, given)[0], *copy.deepcopy(inputs))
         assert same(want, got), (want, got)
-        seen.append(want)
-    assert not all(same(seen[0], other) for other in seen[1:]), "the inputs take one way only"
+        wants.append(want)
+    assert not all(same(wants[0], other) for other in wants[1:]), "the inputs take one way only"
 
 
 def test_printed_program_shows_types_branches_and_results() -> None:
