@@ -23,10 +23,11 @@ class D2SError(Exception):
     """The base class of every error that d2s raises on its own account."""
 
 
-class CaptureError(D2SError):
+class CaptureError(BaseException):
     """Something in a function can't be part of a static program.
 
-    `reason` says what, `remedy` what to write instead, `location` where (None when unknown).
+    Raised while recording. Not an `Exception`: the user's own `except` clauses must never take it for one of
+    theirs. `reason` says what, `remedy` what to write instead, `location` where (None when unknown).
     """
 
     def __init__(self, reason: str, remedy: str = "", location: Location | None = None):

@@ -1,0 +1,35 @@
+"""Captures one call of a function as a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from d2s.runtime.lifting import Reachable
+from d2s.runtime.passes.verify import verify
+from d2s.runtime.program import Program, Return, map_tree
+from d2s.runtime.recorder import Recorder
+from d2s.runtime.sources import Argument, free_variables, read
+
+
+def capture(function: Callable[..., Any], arguments: Mapping[str, Any], name: str = "") -> Program:
+    """The program of `function(**arguments)`.
+
+    Raises:
+        CaptureError: something in it can't be part of a program.
+    """
+    reachable = Reachable()
+    for parameter, value in arguments.items():
+        reachable.add_root(Argument(parameter), value)
+    for source in free_variables(function).values():
+        reachable.add_root(source, read(source, arguments))
+    recorder = Recorder(reachable)
+    grad = torch.is_grad_enabled()
+    with recorder.recording():
+        answer = function(**arguments)
+    recorder.block.terminator = Return(map_tree(recorder.operand, answer))
+    return verify(
+        Program(name or getattr(function, "__name__", "program"), recorder.inputs, recorder.block, grad)
+    )

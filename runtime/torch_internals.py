@@ -1,0 +1,62 @@
+"""Every private name of torch that d2s uses, in one place. Tested with torch 2.13.0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
+GRAD_MODE_SWITCHES = frozenset({torch._C._set_grad_enabled})
+
+
+class FakeWorld:
+    """Tensors without data, and the symbols that stand for sizes and numbers not known yet."""
+
+    def __init__(self) -> None:
+        self.shape_env = ShapeEnv()
+        self.mode = FakeTensorMode(shape_env=self.shape_env)
+
+    def fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A fake that stands for a real tensor: same type, view structure and autograd role."""
+        with torch._C.DisableTorchFunction():
+            fake: torch.Tensor = self.mode.from_tensor(tensor, static_shapes=True)
+        return forget_constant(fake)
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has no data."""
+    return isinstance(tensor, FakeTensor)
+
+
+def forget_constant(tensor: torch.Tensor) -> torch.Tensor:
+    """The same fake tensor, without the known contents that torch keeps for `torch.tensor(3)`.
+
+    Both sides of a branch may write to it, so what torch believes is its content is not.
+    """
+    if isinstance(tensor, FakeTensor):
+        tensor.constant = None
+    return tensor
+
+
+def storage_key(tensor: torch.Tensor) -> int | None:
+    """Equal for tensors that share memory; None where a layout has no storage."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+class RandomnessWatch(TorchDispatchMode):
+    """Notices whether the operators that ran draw from a generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drew = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.drew |= torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
