@@ -1,0 +1,118 @@
+"""Rewrites a live function: tree, passes, and a new function under the original's file name and lines."""
+
+from __future__ import annotations
+
+import copy
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import gast
+
+from d2s.errors import SourceError
+from d2s.runtime import operators
+from d2s.source import function_tree
+from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.naming import Namer, names_in
+from d2s.transforms.pipeline import run_passes
+from d2s.transforms.printing import to_source
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a code object is rewritten to: the new code and its source for people."""
+
+    code: types.CodeType
+    source: str
+
+
+_conversions: dict[types.CodeType, Conversion] = {}
+_converted_codes: set[types.CodeType] = set()
+
+
+def convert(function: Any) -> Any:
+    """The rewritten function, with the same globals, closure, defaults and attributes.
+
+    Raises:
+        SourceError: it has no source.
+    """
+    if function.__code__ in _converted_codes:
+        return function
+    code = conversion_of(function).code
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells[OPERATORS] = types.CellType(operators)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    new = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
+    new.__kwdefaults__ = function.__kwdefaults__
+    new.__qualname__ = function.__qualname__
+    new.__module__ = function.__module__
+    new.__dict__.update(function.__dict__)
+    return new
+
+
+def conversion_of(function: Any) -> Conversion:
+    """The rewritten code of a function, made once for each code object."""
+    code = function.__code__
+    if code not in _conversions:
+        node = copy.deepcopy(function_tree(function))
+        if isinstance(node, gast.Lambda):
+            node = _named(node)
+        node.decorator_list = []
+        tree = gast.Module([node], [])
+        context = Context(code.co_filename, Namer(names_in(node) | {OPERATORS}))
+        (rewritten,) = run_passes(tree, context).body
+        new = _compile(rewritten, code)
+        _conversions[code] = Conversion(new, to_source(rewritten))
+        _remember(new)
+    return _conversions[code]
+
+
+def _named(node: Any) -> Any:
+    """A lambda as a function definition."""
+    body = gast.copy_location(gast.Return(node.body), node.body)
+    function = gast.FunctionDef("lambda_", node.args, [body], [], None, None, [])
+    return gast.copy_location(function, node)
+
+
+def _remember(code: types.CodeType) -> None:
+    """Note a rewritten code object and those of the functions inside it."""
+    _converted_codes.add(code)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            _remember(constant)
+
+
+def _compile(function: Any, original: types.CodeType) -> types.CodeType:
+    """Compile a definition as if it stood where the original stands.
+
+    An outer function provides the free variables; a class around it, if the original is a method, mangles
+    private names as the original's class does.
+    """
+    free = [*original.co_freevars, OPERATORS]
+    owner = _owner(original.co_qualname)
+    inner: Any = function
+    if owner is not None:
+        inner = gast.ClassDef(owner, [], [], [inner], [], [])
+        free = [name for name in free if name != "__class__"]
+    parameters = [gast.Name(name, gast.Param(), None, None) for name in free]
+    arguments = gast.arguments(parameters, [], None, [], [], None, [])
+    outer = gast.FunctionDef("_provider", arguments, [inner], [], None, None, [])
+    module = gast.fix_missing_locations(gast.Module([outer], []))
+    compiled = compile(gast.gast_to_ast(module), original.co_filename, "exec", dont_inherit=True)
+    code = compiled
+    for name in ("_provider", owner, function.name):
+        code = _inner_code(code, name) if name else code
+    return code.replace(co_name=original.co_name, co_qualname=original.co_qualname)
+
+
+def _owner(qualname: str) -> str | None:
+    """The name of the class that a qualified name says a function is defined in."""
+    parts = qualname.split(".")
+    return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else None
+
+
+def _inner_code(code: types.CodeType, name: str) -> types.CodeType:
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType) and constant.co_name.endswith(name):
+            return constant
+    raise SourceError(f"{name} was lost while it was rewritten")

@@ -1,0 +1,74 @@
+"""Finds the syntax tree of a live function, with its positions in the file that it comes from."""
+
+from __future__ import annotations
+
+import linecache
+import types
+from functools import lru_cache
+from typing import Any
+
+import gast
+
+from d2s.errors import SourceError
+
+FunctionNode = Any
+
+
+def function_tree(function: Any) -> FunctionNode:
+    """The `FunctionDef`, `AsyncFunctionDef` or `Lambda` node of a function; not to be changed.
+
+    Raises:
+        SourceError: its source can't be had, or is no longer what was compiled.
+    """
+    code = function.__code__
+    lines = tuple(linecache.getlines(code.co_filename, function.__globals__))
+    if not lines:
+        raise SourceError(
+            f"the source of {function.__qualname__} can't be had (it was made in {code.co_filename}); "
+            "define it in a file"
+        )
+    found = [node for node in _functions_by_line(lines).get(code.co_firstlineno, ()) if _fits(node, code)]
+    if len(found) != 1:
+        raise SourceError(
+            f"the source of {function.__qualname__} is not at {code.co_filename}:{code.co_firstlineno}; "
+            "the file has changed since it was imported: start again"
+        )
+    return found[0]
+
+
+@lru_cache(maxsize=256)
+def _functions_by_line(lines: tuple[str, ...]) -> dict[int, list[FunctionNode]]:
+    """The functions of a file by the line at which their code starts."""
+    try:
+        tree = gast.parse("".join(lines))
+    except SyntaxError as error:
+        raise SourceError(f"the source can't be parsed: {error}") from error
+    found: dict[int, list[FunctionNode]] = {}
+    for node in gast.walk(tree):
+        if isinstance(node, gast.FunctionDef | gast.AsyncFunctionDef | gast.Lambda):
+            decorators = getattr(node, "decorator_list", None)
+            first = decorators[0].lineno if decorators else node.lineno
+            found.setdefault(first, []).append(node)
+    return found
+
+
+def _fits(node: FunctionNode, code: types.CodeType) -> bool:
+    """Whether a code object was compiled from a node."""
+    arguments = node.args
+    names = [argument.id for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]]
+    names += [extra.id for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+    if len(names) > len(code.co_varnames) or not all(map(_same_name, code.co_varnames, names)):
+        return False
+    if isinstance(node, gast.Lambda):
+        return code.co_name == "<lambda>" and _position(node.body) in set(code.co_positions())
+    return _same_name(code.co_name, node.name)
+
+
+def _same_name(compiled: str, written: str) -> bool:
+    """Whether names agree; the compiler mangles the private ones of a method."""
+    private = written.startswith("__") and not written.endswith("__")
+    return compiled == written or (private and compiled.startswith("_") and compiled.endswith(written))
+
+
+def _position(node: Any) -> tuple[int, int, int, int]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset

@@ -1,0 +1,116 @@
+"""A converted function does on plain Python values what the original does."""
+
+from __future__ import annotations
+
+import copy
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import corpus_exits
+import gast
+import pytest
+from compare import outcome
+
+from d2s.conversion import conversion_of, convert
+from d2s.errors import SourceError
+from d2s.transforms.scopes import LOOPS, walk_own
+
+CASES = [
+    pytest.param(function, inputs, id=function.__name__)
+    for corpus in (corpus_exits,)
+    for function, inputs in corpus.CORPUS
+]
+
+
+@pytest.mark.parametrize("function, inputs", CASES)
+def test_converted_corpus(function: Any, inputs: list[tuple[Any, ...]]) -> None:
+    converted = convert(function)
+    assert converted.__code__ is not function.__code__
+    for given in inputs:
+        want = outcome(function, *copy.deepcopy(given))
+        assert outcome(converted, *copy.deepcopy(given)) == want
+
+
+def test_exits_are_gone() -> None:
+    for function, _ in corpus_exits.CORPUS:
+        if function.__name__ in ("return_in_finally_swallows", "generator_is_left_alone"):
+            continue
+        tree = gast.parse(conversion_of(function).source)
+        for node in gast.walk(tree):
+            assert not isinstance(node, gast.Break | gast.Continue), function
+            if isinstance(node, LOOPS):
+                assert not node.orelse
+            if isinstance(node, gast.FunctionDef):
+                returns = [inner for inner in walk_own(node.body) if isinstance(inner, gast.Return)]
+                assert returns in ([], node.body[-1:]), function
+
+
+def failing(x):
+    y = x
+    if x:
+        return 1 / y
+    raise ValueError(x)
+
+
+def test_tracebacks_point_at_the_users_lines() -> None:
+    first = failing.__code__.co_firstlineno
+    for given, line in (("a", 3), (0, 4)):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            convert(failing)(given)
+        frame = traceback.extract_tb(caught.value.__traceback__)[-1]
+        assert (frame.filename, frame.lineno) == (__file__, first + line)
+
+
+class Base:
+    def scaled(self, x: int) -> int:
+        return x
+
+
+class Derived(Base):
+    __factor = 3
+
+    def scaled(self, x: int) -> int:
+        if x < 0:
+            return 0
+        return super().scaled(x) * self.__factor
+
+    def with_private(self, __x: int = 2) -> int:
+        return __x
+
+
+def test_methods_keep_their_class_and_private_names() -> None:
+    assert convert(Derived.scaled)(Derived(), 2) == 6
+    assert convert(Derived.with_private)(Derived(), 4) == 4
+
+
+def test_defaults_closure_and_attributes_are_shared() -> None:
+    total = 0
+
+    def add(x: int, *more: int, scale: int = 2) -> int:
+        nonlocal total
+        for y in (x, *more):
+            if y < 0:
+                return total
+            total += scale * y
+        return total
+
+    add.note = "kept"  # type: ignore[attr-defined]
+    converted = convert(add)
+    assert converted(1, 2) == 6
+    assert total == 6
+    assert converted(1, -5, scale=10) == 16
+    assert converted.note == "kept"
+    assert convert(converted) is converted
+
+
+def test_lambdas_are_told_apart() -> None:
+    first, second = (lambda x: x + 1), (lambda x: x * 2)
+    assert (convert(first)(5), convert(second)(5)) == (6, 10)
+
+
+def test_a_function_without_source_says_so() -> None:
+    namespace: dict[str, Callable[..., Any]] = {}
+    exec("def made(x):\n    return x", namespace)
+    with pytest.raises(SourceError, match="source of made can't be had"):
+        convert(namespace["made"])

@@ -1,0 +1,93 @@
+"""Removes `break` and the `else` of loops: a flag ends the loop and guards what follows.
+
+for x in items:                 _broke = False
+    if x > 0:                   for x in _d2s.until(lambda: _broke, items):
+        break           ->          if x > 0:
+    total += x                          _broke = True
+else:                               else:
+    total = 0                           total += x
+                                if not _broke:
+                                    total = 0
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import gast
+
+from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.exits import ExitLowering, exits_in_finally
+from d2s.transforms.scopes import map_functions
+from d2s.transforms.templates import expression, statements
+
+
+def transform(node: Any, context: Context) -> Any:
+    """Rewrite every loop in the functions of a tree that has a `break` or an `else`."""
+
+    def change(function: Any) -> Any:
+        if exits_in_finally(function, (gast.Break,)):
+            return function
+        function.body = [
+            new for statement in function.body for new in _as_list(_Loops(context).visit(statement))
+        ]
+        return function
+
+    return map_functions(node, change)
+
+
+def _as_list(visited: Any) -> list[Any]:
+    return visited if isinstance(visited, list) else [visited]
+
+
+class _Breaks(ExitLowering):
+    exit_type = gast.Break
+
+    def lower_exit(self, node: Any) -> list[Any]:
+        return statements("flag = True", node, flag=self.flag)
+
+
+class _Loops(gast.NodeTransformer):
+    """Visits the loops of one function, inner ones first."""
+
+    def __init__(self, context: Context):
+        self.context = context
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_ClassDef = visit_FunctionDef
+
+    def visit_While(self, node: Any) -> Any:
+        self.generic_visit(node)
+        return self._rewrite(node)
+
+    visit_For = visit_While
+
+    def _rewrite(self, loop: Any) -> Any:
+        breaks = _Breaks("")
+        if not any(map(breaks.has_exit, loop.body)):
+            orelse, loop.orelse = loop.orelse, []
+            return [loop, *orelse]
+        breaks.flag = flag = self.context.namer.fresh("_broke")
+        loop = copy.copy(loop)
+        loop.body = breaks.lower(loop.body)
+        if isinstance(loop, gast.While):
+            loop.test = _conjunction(flag, loop.test)
+        else:
+            template = "operators.until(lambda: flag, items)"
+            loop.iter = expression(template, loop.iter, operators=OPERATORS, flag=flag, items=loop.iter)
+        lowered = [*statements("flag = False", loop, flag=flag), loop]
+        if loop.orelse:
+            orelse, loop.orelse = loop.orelse, []
+            lowered += statements("if not flag: orelse", orelse[0], flag=flag, orelse=orelse)
+        return lowered
+
+
+def _conjunction(flag: str, test: Any) -> Any:
+    """`not flag and test`, shorter where the test is a constant."""
+    if isinstance(test, gast.Constant) and test.value:
+        return expression("not flag", test, flag=flag)
+    return expression("not flag and test", test, flag=flag, test=test)

@@ -1,0 +1,31 @@
+"""The chain of passes, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from d2s.transforms import breaks, continues, returns
+from d2s.transforms.context import Context
+
+Pass = Callable[[Any, Context], Any]
+
+
+def passes() -> list[tuple[str, Pass]]:
+    """Every pass by name, in the order in which they run."""
+    return [
+        # Exits first: an `if` that still holds a `return` can't become a pair of functions. A return in a
+        # loop becomes a flag and a break, so returns come before breaks.
+        ("returns", returns.transform),
+        ("breaks", breaks.transform),
+        ("continues", continues.transform),
+    ]
+
+
+def run_passes(tree: Any, context: Context, watch: Callable[[str, Any], None] | None = None) -> Any:
+    """The rewritten tree; `watch(name, tree)` is called after each pass."""
+    for name, transform in passes():
+        tree = transform(tree, context)
+        if watch is not None:
+            watch(name, tree)
+    return tree
