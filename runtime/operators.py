@@ -6,9 +6,12 @@ statement that it replaces does, so rewritten code runs as ordinary Python anywh
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
+
+Thunk = Callable[[], Any]
 
 
 class Unset(Enum):
@@ -38,3 +41,82 @@ class until:
             except StopIteration:
                 return
             yield item
+
+
+# ------------------------------------------------------------------ decisions inside expressions
+
+
+def if_expression(condition: object, if_true: Thunk, if_false: Thunk) -> Any:
+    """`if_true() if condition else if_false()`."""
+    return if_true() if condition else if_false()
+
+
+def and_(first: Any, *rest: Thunk) -> Any:
+    """`first and ...`: each of `rest` is asked only if all before it are true."""
+    if not rest:
+        return first
+    return if_expression(first, lambda: and_(rest[0](), *rest[1:]), lambda: first)
+
+
+def or_(first: Any, *rest: Thunk) -> Any:
+    """`first or ...`: each of `rest` is asked only if all before it are false."""
+    if not rest:
+        return first
+    return if_expression(first, lambda: first, lambda: or_(rest[0](), *rest[1:]))
+
+
+def and_test(first: Any, *rest: Thunk) -> bool:
+    """The truth of `first and ...`."""
+    if not rest:
+        return truth(first)
+    return bool(if_expression(first, lambda: and_test(rest[0](), *rest[1:]), lambda: False))
+
+
+def or_test(first: Any, *rest: Thunk) -> bool:
+    """The truth of `first or ...`."""
+    if not rest:
+        return truth(first)
+    return bool(if_expression(first, lambda: True, lambda: or_test(rest[0](), *rest[1:])))
+
+
+def not_(operand: object) -> bool:
+    """`not operand`."""
+    return not operand
+
+
+def truth(operand: object) -> bool:
+    """`bool(operand)`."""
+    return bool(operand)
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "is": operator.is_,
+    "is not": operator.is_not,
+}
+
+
+def compare(left: Any, symbol: str, operand: Thunk, *links: Any) -> Any:
+    """`left < b < c` as `compare(left, "<", lambda: b, "<", lambda: c)`."""
+    right = operand()
+    result = _compared(left, symbol, right)
+    if not links:
+        return result
+    return if_expression(result, lambda: compare(right, *links), lambda: result)
+
+
+def _compared(left: Any, symbol: str, right: Any) -> Any:
+    if symbol in ("in", "not in"):
+        found = contains(right, left)
+        return found if symbol == "in" else not_(found)
+    return _COMPARISONS[symbol](left, right)
+
+
+def contains(container: Any, item: Any) -> bool:
+    """`item in container`."""
+    return item in container

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from d2s.transforms import breaks, continues, returns
+from d2s.transforms import breaks, continues, expressions, returns
 from d2s.transforms.context import Context
 
 Pass = Callable[[Any, Context], Any]
@@ -19,6 +19,8 @@ def passes() -> list[tuple[str, Pass]]:
         ("returns", returns.transform),
         ("breaks", breaks.transform),
         ("continues", continues.transform),
+        # Also rewrites the tests that the exits made, and makes an `if` of each assert for what follows.
+        ("expressions", expressions.transform),
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import corpus_exits
+import corpus_expressions
 import gast
 import pytest
 from compare import outcome
@@ -18,7 +19,7 @@ from d2s.transforms.scopes import LOOPS, walk_own
 
 CASES = [
     pytest.param(function, inputs, id=function.__name__)
-    for corpus in (corpus_exits,)
+    for corpus in (corpus_exits, corpus_expressions)
     for function, inputs in corpus.CORPUS
 ]
 

@@ -1,0 +1,129 @@
+"""Makes the decisions inside expressions calls of conversion operators.
+
+    y = a and b or not c                ->  y = _d2s.or_(_d2s.and_(a, lambda: b), lambda: _d2s.not_(c))
+    y = a if x > 0 else b               ->  y = _d2s.if_expression(x > 0, lambda: a, lambda: b)
+    y = 0 < x < 1                       ->  y = _d2s.compare(0, "<", lambda: x, "<", lambda: 1)
+    y = a in b                          ->  y = _d2s.contains(b, a)
+    assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
+
+An operand that may not run becomes a lambda. Where only the truth of `and` and `or` is asked, as in the test
+of an `if`, they become `and_test` and `or_test`. An operand that assigns (`:=`) or suspends (`yield`,
+`await`) can't be a lambda: such an expression stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gast
+
+from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.scopes import walk_own
+from d2s.transforms.templates import expression, statements
+
+_SYMBOLS: dict[type, str] = {
+    gast.Lt: "<",
+    gast.LtE: "<=",
+    gast.Gt: ">",
+    gast.GtE: ">=",
+    gast.Eq: "==",
+    gast.NotEq: "!=",
+    gast.Is: "is",
+    gast.IsNot: "is not",
+    gast.In: "in",
+    gast.NotIn: "not in",
+}
+
+
+def transform(node: Any, context: Context) -> Any:
+    """Rewrite the expressions of every function in a tree."""
+    return _Expressions().visit(node)
+
+
+def _operator(name: str, at: Any, *arguments: Any) -> Any:
+    call = expression(f"operators.{name}()", at, operators=OPERATORS)
+    call.args = list(arguments)
+    return call
+
+
+def _thunk(value: Any) -> Any:
+    return expression("lambda: value", value, value=value)
+
+
+def _can_wait(value: Any) -> bool:
+    """Whether an expression means the same inside a lambda."""
+    stops = (gast.NamedExpr, gast.Yield, gast.YieldFrom, gast.Await)
+    return not any(isinstance(inner, stops) for inner in walk_own(value))
+
+
+class _Expressions(gast.NodeTransformer):
+    def visit_ClassDef(self, node: Any) -> Any:
+        """Lambdas don't see the names of a class body: only the methods are rewritten."""
+        node.body = [
+            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner
+            for inner in node.body
+        ]
+        return node
+
+    # -------------------------------------------------------------- where only truth is asked
+
+    def _test(self, node: Any) -> Any:
+        """An expression of which only the truth is asked."""
+        if isinstance(node, gast.BoolOp) and all(map(_can_wait, node.values[1:])):
+            name = "and_test" if isinstance(node.op, gast.And) else "or_test"
+            first, *rest = [self._test(value) for value in node.values]
+            return _operator(name, node, first, *map(_thunk, rest))
+        return self.visit(node)
+
+    def _visit_with_test(self, node: Any) -> Any:
+        test, node.test = node.test, gast.Constant(None, None)
+        self.generic_visit(node)
+        node.test = self._test(test)
+        return node
+
+    visit_If = _visit_with_test
+    visit_While = _visit_with_test
+
+    def visit_Assert(self, node: Any) -> Any:
+        error = expression("AssertionError()", node)
+        error.args = [self.visit(node.msg)] if node.msg is not None else []
+        negated = gast.copy_location(gast.UnaryOp(gast.Not(), node.test), node.test)
+        (check,) = statements("if test: raise error", node, test=self._test(negated), error=error)
+        return check
+
+    # -------------------------------------------------------------- expressions
+
+    def visit_IfExp(self, node: Any) -> Any:
+        if not (_can_wait(node.body) and _can_wait(node.orelse)):
+            return self._visit_with_test(node)
+        body, orelse = self.visit(node.body), self.visit(node.orelse)
+        return _operator("if_expression", node, self._test(node.test), _thunk(body), _thunk(orelse))
+
+    def visit_BoolOp(self, node: Any) -> Any:
+        if not all(map(_can_wait, node.values[1:])):
+            return self.generic_visit(node)
+        first, *rest = [self.visit(value) for value in node.values]
+        return _operator("and_" if isinstance(node.op, gast.And) else "or_", node, first, *map(_thunk, rest))
+
+    def visit_UnaryOp(self, node: Any) -> Any:
+        if not isinstance(node.op, gast.Not):
+            return self.generic_visit(node)
+        return _operator("not_", node, self._test(node.operand))
+
+    def visit_Compare(self, node: Any) -> Any:
+        if not all(map(_can_wait, node.comparators)):
+            return self.generic_visit(node)
+        self.generic_visit(node)
+        symbols = [_SYMBOLS[type(op)] for op in node.ops]
+        if len(symbols) == 1:
+            return self._single_comparison(node, symbols[0])
+        links: list[Any] = []
+        for symbol, operand in zip(symbols, node.comparators, strict=True):
+            links += [gast.copy_location(gast.Constant(symbol, None), operand), _thunk(operand)]
+        return _operator("compare", node, node.left, *links)
+
+    def _single_comparison(self, node: Any, symbol: str) -> Any:
+        if symbol not in ("in", "not in"):
+            return node
+        found = _operator("contains", node, node.comparators[0], node.left)
+        return found if symbol == "in" else _operator("not_", node, found)
