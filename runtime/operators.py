@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 Thunk = Callable[[], Any]
+Region = Callable[[], None]
 
 
 class Unset(Enum):
@@ -41,6 +42,26 @@ class until:
             except StopIteration:
                 return
             yield item
+
+
+# ------------------------------------------------------------------ statements
+
+
+def if_(
+    condition: object,
+    if_true: Region,
+    if_false: Region | None,
+    carried: tuple[str, ...],
+    scratch: tuple[str, ...] = (),
+) -> None:
+    """`if condition: if_true() else: if_false()`; the branches bind variables of the function around them.
+
+    `carried` names those that are needed after, `scratch` those that the branches only need themselves.
+    """
+    if condition:
+        if_true()
+    elif if_false is not None:
+        if_false()
 
 
 # ------------------------------------------------------------------ decisions inside expressions

@@ -20,7 +20,7 @@ import gast
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.exits import ExitLowering, exits_in_finally
 from d2s.transforms.scopes import map_functions
-from d2s.transforms.templates import expression, statements
+from d2s.transforms.templates import expression, statements, thunk
 
 
 def transform(node: Any, context: Context) -> Any:
@@ -77,8 +77,9 @@ class _Loops(gast.NodeTransformer):
         if isinstance(loop, gast.While):
             loop.test = _conjunction(flag, loop.test)
         else:
-            template = "operators.until(lambda: flag, items)"
-            loop.iter = expression(template, loop.iter, operators=OPERATORS, flag=flag, items=loop.iter)
+            stop = thunk(expression("flag", loop.iter, flag=flag))
+            template = "operators.until(stop, items)"
+            loop.iter = expression(template, loop.iter, operators=OPERATORS, stop=stop, items=loop.iter)
         lowered = [*statements("flag = False", loop, flag=flag), loop]
         if loop.orelse:
             orelse, loop.orelse = loop.orelse, []

@@ -19,7 +19,7 @@ import gast
 
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.scopes import walk_own
-from d2s.transforms.templates import expression, statements
+from d2s.transforms.templates import expression, statements, thunk
 
 _SYMBOLS: dict[type, str] = {
     gast.Lt: "<",
@@ -46,10 +46,6 @@ def _operator(name: str, at: Any, *arguments: Any) -> Any:
     return call
 
 
-def _thunk(value: Any) -> Any:
-    return expression("lambda: value", value, value=value)
-
-
 def _can_wait(value: Any) -> bool:
     """Whether an expression means the same inside a lambda."""
     stops = (gast.NamedExpr, gast.Yield, gast.YieldFrom, gast.Await)
@@ -72,7 +68,7 @@ class _Expressions(gast.NodeTransformer):
         if isinstance(node, gast.BoolOp) and all(map(_can_wait, node.values[1:])):
             name = "and_test" if isinstance(node.op, gast.And) else "or_test"
             first, *rest = [self._test(value) for value in node.values]
-            return _operator(name, node, first, *map(_thunk, rest))
+            return _operator(name, node, first, *map(thunk, rest))
         return self.visit(node)
 
     def _visit_with_test(self, node: Any) -> Any:
@@ -97,13 +93,13 @@ class _Expressions(gast.NodeTransformer):
         if not (_can_wait(node.body) and _can_wait(node.orelse)):
             return self._visit_with_test(node)
         body, orelse = self.visit(node.body), self.visit(node.orelse)
-        return _operator("if_expression", node, self._test(node.test), _thunk(body), _thunk(orelse))
+        return _operator("if_expression", node, self._test(node.test), thunk(body), thunk(orelse))
 
     def visit_BoolOp(self, node: Any) -> Any:
         if not all(map(_can_wait, node.values[1:])):
             return self.generic_visit(node)
         first, *rest = [self.visit(value) for value in node.values]
-        return _operator("and_" if isinstance(node.op, gast.And) else "or_", node, first, *map(_thunk, rest))
+        return _operator("and_" if isinstance(node.op, gast.And) else "or_", node, first, *map(thunk, rest))
 
     def visit_UnaryOp(self, node: Any) -> Any:
         if not isinstance(node.op, gast.Not):
@@ -119,7 +115,7 @@ class _Expressions(gast.NodeTransformer):
             return self._single_comparison(node, symbols[0])
         links: list[Any] = []
         for symbol, operand in zip(symbols, node.comparators, strict=True):
-            links += [gast.copy_location(gast.Constant(symbol, None), operand), _thunk(operand)]
+            links += [gast.copy_location(gast.Constant(symbol, None), operand), thunk(operand)]
         return _operator("compare", node, node.left, *links)
 
     def _single_comparison(self, node: Any, symbol: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from d2s.transforms import breaks, continues, expressions, returns
+from d2s.transforms import activity, breaks, continues, declarations, expressions, ifs, returns, supers
 from d2s.transforms.context import Context
 
 Pass = Callable[[Any, Context], Any]
@@ -14,6 +14,7 @@ Pass = Callable[[Any, Context], Any]
 def passes() -> list[tuple[str, Pass]]:
     """Every pass by name, in the order in which they run."""
     return [
+        ("supers", supers.transform),
         # Exits first: an `if` that still holds a `return` can't become a pair of functions. A return in a
         # loop becomes a flag and a break, so returns come before breaks.
         ("returns", returns.transform),
@@ -21,6 +22,11 @@ def passes() -> list[tuple[str, Pass]]:
         ("continues", continues.transform),
         # Also rewrites the tests that the exits made, and makes an `if` of each assert for what follows.
         ("expressions", expressions.transform),
+        # Looks at the function while its `if`s and loops still stand; the passes for them read what it found.
+        ("activity", activity.transform),
+        ("ifs", ifs.transform),
+        # Last, when it is known what the function itself no longer binds.
+        ("declarations", declarations.transform),
     ]
 
 

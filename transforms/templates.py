@@ -38,6 +38,13 @@ def expression(template: str, at: Node, **holes: Hole) -> Node:
     return statement.value
 
 
+def thunk(value: Node) -> Node:
+    """`lambda: value`, to be called on the spot: it reads its variables where it stands."""
+    made = expression("lambda: value", value, value=value)
+    made.is_thunk = True
+    return made
+
+
 @cache
 def _parsed(template: str) -> Any:
     return gast.parse(template)
