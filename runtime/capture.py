@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.errors import refuse_own
+from d2s.runtime.exceptions import record_raise
 from d2s.runtime.lifting import Reachable
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.program import Program, Return, map_tree
+from d2s.runtime.program import Program, Return, Terminator, map_tree
 from d2s.runtime.recorder import Recorder
+from d2s.runtime.regions import record_region
 from d2s.runtime.sources import Argument, free_variables, read
 
 
@@ -27,9 +30,17 @@ def capture(function: Callable[..., Any], arguments: Mapping[str, Any], name: st
         reachable.add_root(source, read(source, arguments))
     recorder = Recorder(reachable)
     grad = torch.is_grad_enabled()
-    with recorder.recording():
-        answer = function(**arguments)
-    recorder.block.terminator = Return(map_tree(recorder.operand, answer))
-    return verify(
-        Program(name or getattr(function, "__name__", "program"), recorder.inputs, recorder.block, grad)
-    )
+
+    def run() -> Terminator:
+        with recorder.running():
+            try:
+                answer = function(**arguments)
+            except Exception as error:
+                refuse_own(error)
+                return record_raise(recorder, error)
+            return Return(map_tree(recorder.operand, answer))
+
+    body = record_region(recorder, run)
+    recorder.journal.undo(0)
+    name = name or getattr(function, "__name__", "program")
+    return verify(Program(name, recorder.inputs, body, grad))

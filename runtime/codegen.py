@@ -91,9 +91,7 @@ class _Printer:
 
     def print_function(self) -> None:
         """Print the whole program."""
-        with self._indented(
-            f"def {self.name}({', '.join(str(entry.value) for entry in self.program.inputs)}):"
-        ):
+        with self._indented(f"def {self.name}({', '.join(str(entry.value) for entry in self.program.inputs)}):"):
             self._block(self.program.body, self._leave)
 
     # -------------------------------------------------------------- blocks
@@ -242,7 +240,8 @@ class _Printer:
             return repr(tree) if math.isfinite(tree) else f"float({str(tree)!r})"
         if kind is torch.dtype or kind is torch.device:
             return repr(tree) if kind is torch.dtype else f"torch.{tree!r}"
-        return self._constant(tree)
+        builtin = qualified_name(tree) if isinstance(tree, type) else None
+        return builtin or self._constant(tree)
 
     def _constant(self, value: Any) -> str:
         """The name of an object that can't be written down."""

@@ -19,6 +19,36 @@ class Location:
         return f"{self.filename}:{self.line}"
 
 
+def mark_as_users(error: BaseException, call: Any) -> None:
+    """Note that an exception came out of a call of torch's, which the program is to make."""
+    error.__d2s_call__ = call  # type: ignore[attr-defined]
+
+
+def failing_call(error: BaseException) -> Any:
+    """The call of torch's that raised an exception, None for any other."""
+    return getattr(error, "__d2s_call__", None)
+
+
+_HERE = __file__.removesuffix("errors.py")
+# Files whose functions do what the user's code says, and raise what it would raise.
+_FOR_THE_USER = (f"{_HERE}operators.py", f"{_HERE}numbers.py")
+
+
+def refuse_own(error: BaseException) -> None:
+    """Do nothing for an exception of the user's; one that is a bug of ours must not become part of a program.
+
+    Raises:
+        CaptureError: it was raised by the code of this package.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    filename = trace.tb_frame.f_code.co_filename if trace else ""
+    users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
+    if filename.startswith(_HERE) and not users:
+        raise CaptureError(f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+
+
 class D2SError(Exception):
     """The base class of every error that d2s raises on its own account."""
 

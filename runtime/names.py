@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from collections.abc import Callable
 from functools import cache
@@ -45,7 +46,10 @@ def _names() -> dict[Any, str]:
 
 
 def qualified_name(target: Callable[..., Any]) -> str | None:
-    """How to write `target` in code that imports torch and operator; None for any other function."""
+    """How to write `target` in code that imports torch and operator; None for any other function or class."""
+    if getattr(target, "__module__", None) == "builtins":
+        name = getattr(target, "__qualname__", "")
+        return name if getattr(builtins, name, None) is target else None
     return _names().get(target)
 
 

@@ -1,27 +1,48 @@
 """The conversion operators that rewritten code calls: a plain-Python branch and a staged branch each.
 
 Rewritten code knows this module as `_d2s`. Outside a recording every operator does exactly what the
-statement that it replaces does, so rewritten code runs as ordinary Python anywhere.
+statement that it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one, an operator
+that meets a value known only when the program runs has it recorded.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
 from typing import Any
+
+import torch
+
+import d2s.runtime.rules  # noqa: F401
+from d2s.runtime.branches import record_branch
+from d2s.runtime.journal import CellLocation, GlobalLocation, Location
+from d2s.runtime.merging import UNSET
+from d2s.runtime.numbers import is_run_time_number
+from d2s.runtime.recorder import Recorder, active_recorder
 
 Thunk = Callable[[], Any]
 Region = Callable[[], None]
 
 
-class Unset(Enum):
-    """The value of a variable that will be set before it is read."""
+def is_staged(value: object) -> bool:
+    """Whether a value is known only when the program runs."""
+    return isinstance(value, torch.Tensor) or is_run_time_number(value)
 
-    UNSET = "unset"
+
+def _recorder_for(value: object) -> Recorder | None:
+    """The active recorder if `value` is known only when the program runs, else None."""
+    recorder = active_recorder()
+    return recorder if recorder is not None and is_staged(value) else None
 
 
-UNSET = Unset.UNSET
+def _locations(regions: list[Any], names: Iterable[str]) -> list[Location]:
+    """Where the variables are that regions share with the function around them."""
+    cells: dict[str, Any] = {}
+    for region in regions:
+        cells.update(zip(region.__code__.co_freevars, region.__closure__ or (), strict=True))
+    namespace = regions[0].__globals__
+    return [CellLocation(cells[name]) if name in cells else GlobalLocation(namespace, name) for name in names]
 
 
 class until:
@@ -58,10 +79,19 @@ def if_(
 
     `carried` names those that are needed after, `scratch` those that the branches only need themselves.
     """
-    if condition:
+    recorder = _recorder_for(condition)
+    if recorder is not None:
+        regions = [if_true] if if_false is None else [if_true, if_false]
+        places = _locations(regions, carried), _locations(regions, scratch)
+        record_branch(recorder, condition, if_true, if_false or _nothing, *places)
+    elif condition:
         if_true()
     elif if_false is not None:
         if_false()
+
+
+def _nothing() -> None:
+    pass
 
 
 # ------------------------------------------------------------------ decisions inside expressions
@@ -69,6 +99,9 @@ def if_(
 
 def if_expression(condition: object, if_true: Thunk, if_false: Thunk) -> Any:
     """`if_true() if condition else if_false()`."""
+    recorder = _recorder_for(condition)
+    if recorder is not None:
+        return record_branch(recorder, condition, if_true, if_false)
     return if_true() if condition else if_false()
 
 
@@ -90,24 +123,28 @@ def and_test(first: Any, *rest: Thunk) -> bool:
     """The truth of `first and ...`."""
     if not rest:
         return truth(first)
-    return bool(if_expression(first, lambda: and_test(rest[0](), *rest[1:]), lambda: False))
+    return truth(if_expression(first, lambda: and_test(rest[0](), *rest[1:]), lambda: False))
 
 
 def or_test(first: Any, *rest: Thunk) -> bool:
     """The truth of `first or ...`."""
     if not rest:
         return truth(first)
-    return bool(if_expression(first, lambda: True, lambda: or_test(rest[0](), *rest[1:])))
+    return truth(if_expression(first, lambda: True, lambda: or_test(rest[0](), *rest[1:])))
 
 
 def not_(operand: object) -> bool:
     """`not operand`."""
+    recorder = _recorder_for(operand)
+    if recorder is not None:
+        return recorder.negation(operand)
     return not operand
 
 
 def truth(operand: object) -> bool:
     """`bool(operand)`."""
-    return bool(operand)
+    recorder = _recorder_for(operand)
+    return bool(operand) if recorder is None else recorder.truth(operand)
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -140,4 +177,30 @@ def _compared(left: Any, symbol: str, right: Any) -> Any:
 
 def contains(container: Any, item: Any) -> bool:
     """`item in container`."""
+    recorder = _recorder_for(container)
+    if recorder is not None:
+        return recorder.number_call(operator.contains, (container, item), bool)
+    if type(container) in (list, tuple) and any(map(is_staged, (item, *container))):
+        members = (functools.partial(_is_or_equals, item, member) for member in container)
+        return or_test(False, *members)
     return item in container
+
+
+def _is_or_equals(item: Any, member: Any) -> Any:
+    return member is item or truth(member == item)
+
+
+__all__ = [
+    "UNSET",
+    "and_",
+    "and_test",
+    "compare",
+    "contains",
+    "if_",
+    "if_expression",
+    "not_",
+    "or_",
+    "or_test",
+    "truth",
+    "until",
+]

@@ -63,12 +63,17 @@ ValueType = TensorType | PythonType
 
 @dataclass(frozen=True)
 class Value:
-    """Something that exists when the program runs. Equal by number: recordings with a common prefix agree."""
+    """Something that exists when the program runs; a program's inputs have negative numbers.
+
+    Equal by number: two recordings with a common prefix agree on it.
+    """
 
     number: int
     type: ValueType = field(compare=False)
 
     def __str__(self) -> str:
+        if self.number < 0:
+            return f"a{-self.number}"
         return f"{'t' if isinstance(self.type, TensorType) else 'n'}{self.number}"
 
 
@@ -95,6 +100,7 @@ class Effects:
 
 
 PURE = Effects()
+ORDERED = Effects(ordered=True)
 
 
 @dataclass(eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,21 +10,31 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from d2s.runtime.errors import CaptureError, Location
+from d2s.runtime.errors import CaptureError, mark_as_users
+from d2s.runtime.facts import Facts
+from d2s.runtime.journal import Journal
 from d2s.runtime.lifting import Reachable, role_of
+from d2s.runtime.locations import user_location
+from d2s.runtime.numbers import is_run_time_number, make_number
 from d2s.runtime.program import (
+    ORDERED,
+    PURE,
     Block,
     Call,
     Effects,
     Input,
     Op,
+    PythonType,
+    Role,
     TensorType,
     Tree,
     Value,
     ValueType,
     map_tree,
 )
-from d2s.runtime.sources import Constant
+from d2s.runtime.regions import Region
+from d2s.runtime.sources import Constant, Source
+from d2s.runtime.structures import rebuilt, tensors_in
 from d2s.runtime.torch_internals import (
     GRAD_MODE_SWITCHES,
     FakeWorld,
@@ -32,7 +42,11 @@ from d2s.runtime.torch_internals import (
     forget_constant,
     is_fake,
     storage_key,
+    symbolic_kind,
 )
+
+# Calls that can't be inferred on fakes, or not as they are: rule(recorder, *args, **kwargs) records them.
+RULES: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 _active: list[Recorder] = []
 
@@ -45,38 +59,52 @@ def active_recorder() -> Recorder | None:
 class Recorder(TorchFunctionMode):
     """One recording: the block being filled, and which value stands for which object.
 
-    Real tensors that a call meets are faked once and become inputs. The fakes live as long as the recording,
-    so that objects can be told apart by `id`.
+    Real tensors that a call meets are faked once and become inputs. The fakes live as long as a run of the
+    function, so that objects can be told apart by `id`.
     """
 
     def __init__(self, reachable: Reachable) -> None:
         super().__init__()
         self.reachable = reachable
-        self.world = FakeWorld()
-        self.inputs: list[Input] = []
+        self.journal = Journal()
+        self.region: Region | None = None
         self.block = Block()
-        self._next_number = 0
+        self.facts = Facts()
+        self.next_number = 0
+        self._inputs: dict[int, Input] = {}
+        self._lifted: list[Any] = []
+        self._forget_run()
+
+    def _forget_run(self) -> None:
+        self.world = FakeWorld()
+        self._watch = RandomnessWatch()
         self._values: dict[int, tuple[Any, Value]] = {}
         self._fakes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._originals: dict[int, torch.Tensor] = {}
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Everything that torch is asked inside becomes part of the current block."""
+    def running(self) -> Iterator[None]:
+        """One run of the function: everything that torch is asked inside becomes part of the current block."""
+        self._forget_run()
         with ExitStack() as stack:
             _active.append(self)
             stack.callback(_active.pop)
             stack.enter_context(self.world.mode)
-            self._watch = stack.enter_context(RandomnessWatch())
+            stack.enter_context(self._watch)
             stack.enter_context(self)
             yield
 
     # -------------------------------------------------------------- values
 
+    @property
+    def inputs(self) -> list[Input]:
+        """The inputs found so far."""
+        return list(self._inputs.values())
+
     def fresh(self, value_type: ValueType) -> Value:
         """A value that no op defines yet."""
-        value = Value(self._next_number, value_type)
-        self._next_number += 1
+        value = Value(self.next_number, value_type)
+        self.next_number += 1
         return value
 
     def emit(self, op: Op) -> None:
@@ -101,115 +129,167 @@ class Recorder(TorchFunctionMode):
             return tensor
         entry = self._fakes.get(id(tensor))
         if entry is None:
-            entry = (tensor, self._lift(tensor))
+            fake = self.world.fake(tensor)
+            entry = (tensor, fake)
             self._fakes[id(tensor)] = entry
+            source = self.reachable.find(tensor)
+            self.bind(fake, self.input_value(tensor, type_of(fake), source, role_of(tensor, source)))
+            self._originals[id(fake)] = tensor
         return entry[1]
 
-    def _lift(self, tensor: torch.Tensor) -> torch.Tensor:
-        fake = self.world.fake(tensor)
-        source = self.reachable.find(tensor)
-        value = self.fresh(type_of(fake))
-        role = role_of(tensor, source)
-        self.inputs.append(Input(value, source or Constant(tensor, f"constant{value.number}"), role))
-        self.bind(fake, value)
-        self._originals[id(fake)] = tensor
-        return fake
+    def input_value(self, thing: Any, value_type: ValueType, source: Source | None, role: Role) -> Value:
+        """The input for an object of the user's: the same on every run. Inputs have negative numbers."""
+        entry = self._inputs.get(id(thing))
+        if entry is None:
+            number = -1 - len(self._inputs)
+            entry = Input(Value(number, value_type), source or Constant(thing, f"constant{-number}"), role)
+            self._inputs[id(thing)] = entry
+            self._lifted.append(thing)
+        return entry.value
 
     def operand(self, leaf: Any) -> Tree:
         """What an argument of a call is in the program."""
-        return self.value_of(leaf) if isinstance(leaf, torch.Tensor) else leaf
+        if isinstance(leaf, torch.Tensor):
+            return self.value_of(leaf)
+        return leaf.value if is_run_time_number(leaf) else leaf
+
+    # -------------------------------------------------------------- numbers
+
+    def number_call(
+        self,
+        target: Any,
+        operands: tuple[Any, ...],
+        kind: type,
+        node: Any = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Record a call that gives a number, and make that number."""
+        value = self.fresh(PythonType(kind))
+        args, named = map_tree(self.operand, (operands, kwargs or {}))
+        self.emit(Call(target, args, named, value, PURE, torch.is_grad_enabled(), user_location()))
+        return self.number(kind, value, node)
+
+    def number(self, kind: type, value: Value, node: Any = None) -> Any:
+        """The run-time number that stands for `value`."""
+        return make_number(self, kind, node if node is not None else self.world.fresh_node(kind), value)
+
+    def stand_in(self, value: Value) -> Any:
+        """An object that stands for a value of which only the type is known."""
+        if isinstance(value.type, PythonType):
+            return self.number(value.type.python_type, value)
+        kind = value.type
+        fake = self.world.empty(kind.dtype, kind.shape, kind.device, kind.requires_grad)
+        self.bind(fake, value)
+        return fake
+
+    def type_of(self, tensor: torch.Tensor) -> TensorType:
+        """What is known about a tensor."""
+        return type_of(self.fake(tensor))
+
+    # -------------------------------------------------------------- truth
+
+    def condition(self, thing: Any) -> tuple[Value, bool | None]:
+        """The value of something of which the truth is asked, and its truth where that is known on this path."""
+        value = self.operand(thing)
+        if isinstance(thing, torch.Tensor):
+            self.facts.depends_on(value, storage_key(self.fake(thing)))
+        return value, self.facts.truth(value)
+
+    def decide(self, thing: Any) -> bool:
+        """The truth of a run-time value, for this run: the recording forks."""
+        assert self.region is not None
+        value, known = self.condition(thing)
+        if known is None:
+            known = self.region.decide(value)
+            self.facts.learn(value, known)
+        return known
+
+    def truth(self, thing: Any) -> Any:
+        """`bool(thing)`."""
+        known = self.condition(thing)[1]
+        if known is not None:
+            return known
+        return thing if isinstance(thing, bool) else self.number_call(bool, (thing,), bool)
+
+    def negation(self, thing: Any) -> Any:
+        """`not thing`."""
+        value, known = self.condition(thing)
+        if known is not None:
+            return not known
+        result = self.number_call(operator.not_, (thing,), bool)
+        self.facts.is_opposite(result.value, value)
+        return result
 
     # -------------------------------------------------------------- calls
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in GRAD_MODE_SWITCHES:
             return func(*args, **kwargs)  # every call is recorded with the grad mode that it ran in
+        rule = RULES.get(func)
+        if rule is not None:
+            return rule(self, *args, **kwargs)
+        return self.record(func, args, kwargs)
+
+    def record(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a function of torch on fakes and record the call; its result as the user is to see it."""
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
         versions = [tensor._version for tensor in tensors]
         self._watch.drew = False
-        outcome = func(*fake_args, **fake_kwargs)
+        try:
+            outcome = func(*fake_args, **fake_kwargs)
+        except Exception as error:
+            # If it leaves the function, the program makes this very call, which raises the true message.
+            failing = map_tree(self.operand, (tuple(args), kwargs))
+            mark_as_users(error, Call(func, *failing, None, ORDERED, torch.is_grad_enabled(), user_location()))
+            raise
         written = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
-        if outcome is None or written or tensors_in(outcome):
-            self._record_call(func, args, kwargs, outcome, tensors, written)
-        return map_tree(self._as_user_sees_it, outcome)
+        self.facts.forget_written(map(storage_key, written))
+        effects = self._effects(tensors, written, outcome)
+        result, seen = self._result(outcome)
+        if result is not None or not effects.pure:
+            operands, named = map_tree(self.operand, (tuple(args), kwargs))
+            grad = torch.is_grad_enabled()
+            self.emit(Call(func, operands, named, result, effects, grad, user_location()))
+        return seen
 
     def _for_inference(self, leaf: Any) -> Any:
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
-    def _as_user_sees_it(self, leaf: Any) -> Any:
-        """The user's own tensor where a call returns the fake of it, so that `is` holds."""
-        return self._originals.get(id(leaf), leaf) if isinstance(leaf, torch.Tensor) else leaf
-
-    def _record_call(
-        self,
-        func: Callable[..., Any],
-        args: Any,
-        kwargs: dict[str, Any],
-        outcome: Any,
-        tensors: list[torch.Tensor],
-        written: list[torch.Tensor],
-    ) -> None:
+    def _effects(self, tensors: list[torch.Tensor], written: list[torch.Tensor], outcome: Any) -> Effects:
         shared = {storage_key(tensor) for tensor in tensors_in(outcome)} - {None}
-        effects = Effects(
+        aliases = [tensor for tensor in tensors if storage_key(tensor) in shared]
+        return Effects(
             writes=tuple(dict.fromkeys(map(self.value_of, written))),
-            aliases=tuple(
-                dict.fromkeys(self.value_of(tensor) for tensor in tensors if storage_key(tensor) in shared)
-            ),
+            aliases=tuple(dict.fromkeys(map(self.value_of, aliases))),
             random=self._watch.drew,
             ordered=outcome is None and not written,
         )
-        operands, named = map_tree(self.operand, (tuple(args), kwargs))
-        result = self._result(outcome)
-        if result is None and effects.pure:
-            return
-        grad = torch.is_grad_enabled()
-        self.emit(Call(func, operands, named, result, effects, grad, user_location()))
 
-    def _result(self, outcome: Any) -> Tree:
-        """The result of a call: a new value for each tensor that is new, None for the rest."""
+    def _result(self, outcome: Any) -> tuple[Tree, Any]:
+        """The result of a call in the program, a new value for each part that is new, and as the user sees it."""
         if isinstance(outcome, torch.Tensor):
             if id(outcome) in self._values:
-                return None
+                # The user's own tensor comes back, so that `is` holds.
+                return None, self._originals.get(id(outcome), outcome)
             value = self.fresh(type_of(forget_constant(outcome)))
             self.bind(outcome, value)
-            return value
+            return value, outcome
+        kind = symbolic_kind(outcome)
+        if kind is not None:
+            value = self.fresh(PythonType(kind))
+            return value, self.number(kind, value, outcome.node)
         if isinstance(outcome, tuple | list):
-            parts = tuple(self._result(part) for part in outcome)
-            return parts if any(part is not None for part in parts) else None
-        return None
-
-
-def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """The tensors of a tree of tuples, lists, dicts and what torch returns, in order."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, tuple | list):
-        return [tensor for item in tree for tensor in tensors_in(item)]
-    if isinstance(tree, dict):
-        return [tensor for item in tree.values() for tensor in tensors_in(item)]
-    return []
+            parts = [self._result(part) for part in outcome]
+            result = tuple(part for part, _ in parts)
+            return (result if any(part is not None for part in result) else None), rebuilt(
+                outcome, [seen for _, seen in parts]
+            )
+        return None, outcome
 
 
 def type_of(tensor: torch.Tensor) -> TensorType:
     """The type of the value that a fake tensor stands for."""
     sizes = tuple(size if type(size) is int else None for size in tensor.shape)
     return TensorType(tensor.dtype, sizes, tensor.device, tensor.requires_grad)
-
-
-_TORCH = torch.__file__.removesuffix("__init__.py")
-_HERE = __file__.removesuffix("recorder.py")
-
-
-def user_location() -> Location | None:
-    """The line of the user's code that is running."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if not code.co_filename.startswith((_TORCH, _HERE, "<")):
-            return Location(code.co_filename, frame.f_lineno, code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]
-    return None

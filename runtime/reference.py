@@ -64,9 +64,7 @@ def _run_block(block: Block, environment: Environment) -> Terminator | None:
     if isinstance(ending, Raise):
         exception = _read(ending.exception, environment)
         raise (
-            RaisedAfterWrites(exception, ending.writes, _written(ending, environment))
-            if ending.writes
-            else exception
+            RaisedAfterWrites(exception, ending.writes, _written(ending, environment)) if ending.writes else exception
         )
     return ending
 

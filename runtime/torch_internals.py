@@ -26,6 +26,36 @@ class FakeWorld:
             fake: torch.Tensor = self.mode.from_tensor(tensor, static_shapes=True)
         return forget_constant(fake)
 
+    def empty(self, dtype: torch.dtype, shape: Any, device: torch.device, requires_grad: bool) -> torch.Tensor:
+        """A fake tensor of which nothing else is known; None in `shape` is an unknown size.
+
+        One that requires grad is the result of a computation, not a leaf.
+        """
+        with torch._C.DisableTorchFunction(), torch.enable_grad():
+            sizes = [self._unknown_size() if size is None else size for size in shape]
+            fake = torch.empty(sizes, dtype=dtype, device=device, requires_grad=requires_grad)
+            return fake.clone() if requires_grad else fake
+
+    def _unknown_size(self) -> Any:
+        size = self.shape_env.create_unbacked_symint()
+        torch._check(size >= 0)
+        return size
+
+    def fresh_node(self, kind: type) -> Any:
+        """A symbolic node for a number of which nothing is known."""
+        make = {
+            int: self.shape_env.create_unbacked_symint,
+            float: self.shape_env.create_unbacked_symfloat,
+            bool: self.shape_env.create_unbacked_symbool,
+        }
+        return make[kind]().node
+
+
+def symbolic_kind(thing: object) -> type | None:
+    """int, float or bool for one of torch's symbolic numbers, None for anything else."""
+    kinds = {torch.SymInt: int, torch.SymFloat: float, torch.SymBool: bool}
+    return kinds.get(type(thing))
+
 
 def is_fake(tensor: torch.Tensor) -> bool:
     """Whether a tensor has no data."""

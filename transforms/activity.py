@@ -174,9 +174,7 @@ class _Liveness:
         elsewhere = after | read_names(node.finalbody)
         inside = self.block(node.orelse, elsewhere)
         for handler in node.handlers:
-            inside |= self.block(handler.body, elsewhere) | (
-                read_names(handler.type) if handler.type else NONE
-            )
+            inside |= self.block(handler.body, elsewhere) | (read_names(handler.type) if handler.type else NONE)
         # Any statement of the body may be the last one before a handler.
         elsewhere |= inside
         reached = self.block(node.body, elsewhere)

@@ -29,9 +29,7 @@ def transform(node: Any, context: Context) -> Any:
     def change(function: Any) -> Any:
         if exits_in_finally(function, (gast.Break,)):
             return function
-        function.body = [
-            new for statement in function.body for new in _as_list(_Loops(context).visit(statement))
-        ]
+        function.body = [new for statement in function.body for new in _as_list(_Loops(context).visit(statement))]
         return function
 
     return map_functions(node, change)

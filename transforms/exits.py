@@ -104,12 +104,7 @@ class ExitLowering:
 
     def _lower_part(self, node: Any, field: str, block: list[Any]) -> list[Any]:
         lowered = self.lower(block)
-        if (
-            isinstance(node, gast.Try)
-            and field == "orelse"
-            and block
-            and self.flow(node.body) is not Flow.NEVER
-        ):
+        if isinstance(node, gast.Try) and field == "orelse" and block and self.flow(node.body) is not Flow.NEVER:
             # The `else` of a try runs only if its body was not left.
             self.flag_used = True
             return statements("if not flag: orelse", block[0], flag=self.flag, orelse=lowered)

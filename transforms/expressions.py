@@ -56,8 +56,7 @@ class _Expressions(gast.NodeTransformer):
     def visit_ClassDef(self, node: Any) -> Any:
         """Lambdas don't see the names of a class body: only the methods are rewritten."""
         node.body = [
-            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner
-            for inner in node.body
+            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
         ]
         return node
 

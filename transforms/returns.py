@@ -59,9 +59,7 @@ def _transform_function(function: Any, context: Context) -> Any:
 def _holds_return(node: Any) -> bool:
     """Whether a statement has a return inside it, without being one."""
     return not isinstance(node, SCOPES) and any(
-        isinstance(inner, gast.Return) or _holds_return(inner)
-        for block in statement_lists(node)
-        for inner in block
+        isinstance(inner, gast.Return) or _holds_return(inner) for block in statement_lists(node) for inner in block
     )
 
 
@@ -75,9 +73,7 @@ class _Returns(ExitLowering):
 
     def lower_exit(self, node: Any) -> list[Any]:
         value = node.value or gast.copy_location(gast.Constant(None, None), node)
-        return statements(
-            "result = value\nflag = True", node, result=self.result, value=value, flag=self.flag
-        )
+        return statements("result = value\nflag = True", node, result=self.result, value=value, flag=self.flag)
 
     def lower_loop(self, loop: Any) -> Any:
         """Inside a loop a return is a break; the loop's own guard follows where the loop stands."""

@@ -48,9 +48,7 @@ def check(function: Any, **arguments: Any) -> Program:
     for shift in (0.0, 1.5):
         with torch.no_grad():
             others = {
-                name: value + shift
-                if isinstance(value, torch.Tensor) and value.is_floating_point()
-                else value
+                name: value + shift if isinstance(value, torch.Tensor) and value.is_floating_point() else value
                 for name, value in copy.deepcopy(arguments).items()
             }
         for name, value in others.items():

@@ -21,9 +21,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, torch.Tensor):
         return isinstance(right, torch.Tensor) and left.dtype == right.dtype and torch.equal(left, right)
     if isinstance(left, dict):
-        return (
-            type(right) is dict and left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-        )
+        return type(right) is dict and left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
     if isinstance(left, tuple | list):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     return type(left) is type(right) and left == right

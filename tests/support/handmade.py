@@ -92,9 +92,7 @@ def collatz() -> Handmade:
     tripled, up, half = Value(7, INT), Value(8, INT), Value(9, INT)
     after, more = Value(10, INT), Value(11, INT)
     steps_out, last_out = Value(12, INT), Value(13, INT)
-    then = Block(
-        [Call(operator.mul, (n, 3), {}, tripled), Call(operator.add, (tripled, 1), {}, up)], Yield([up])
-    )
+    then = Block([Call(operator.mul, (n, 3), {}, tripled), Call(operator.add, (tripled, 1), {}, up)], Yield([up]))
     orelse = Block([Call(operator.floordiv, (n, 2), {}, half)], Yield([half]))
     loop = While(
         [n, steps, last],

@@ -1,0 +1,34 @@
+"""Exceptions of the user's that leave the function: the program makes and raises them anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from d2s.runtime.errors import D2SError, failing_call
+from d2s.runtime.locations import line_of_raise
+from d2s.runtime.program import PURE, Call, PythonType, Raise, map_tree
+
+if TYPE_CHECKING:
+    from d2s.runtime.recorder import Recorder
+
+
+def record_raise(recorder: Recorder, error: BaseException) -> Raise:
+    """The end of a path that raises."""
+    call = failing_call(error)
+    if call is not None:
+        recorder.emit(call)
+        error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
+    value = recorder.fresh(PythonType(type(error)))
+    attributes = {name: item for name, item in vars(error).items() if not name.startswith("__")}
+    parts = map_tree(recorder.operand, (error.args, attributes))
+    place = line_of_raise(error)
+    recorder.emit(Call(remake_exception, (type(error), *parts), {}, value, PURE, location=place))
+    return Raise(value)
+
+
+def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    """An exception as it was, without running its own `__init__` again."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error

@@ -1,0 +1,38 @@
+"""The line of the user's code that is running."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import torch
+
+from d2s.runtime.errors import Location
+
+_TORCH = torch.__file__.removesuffix("__init__.py")
+_HERE = __file__.removesuffix("locations.py")
+
+
+def is_users(code: types.CodeType) -> bool:
+    """Whether a code object is the user's: not torch's, not ours, not made from a text."""
+    return not code.co_filename.startswith((_TORCH, _HERE, "<"))
+
+
+def user_location() -> Location | None:
+    """The line of the user's code that is running."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and not is_users(frame.f_code):
+        frame = frame.f_back
+    return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else None
+
+
+def line_of_raise(error: BaseException) -> Location | None:
+    """The innermost line of the user's code that an exception came through."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if is_users(code):
+            found = Location(code.co_filename, trace.tb_lineno, code.co_name)
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,226 @@
+"""Numbers that are known only when the program runs, in the clothes of Python's own.
+
+They are torch's symbolic numbers, so that torch takes them wherever it takes a number, and they answer `int`,
+`float` or `bool` when asked for their class. Arithmetic and comparisons become ops of the program at once;
+the symbolic node lets torch infer shapes from them. Asked for its truth, a number has the recording decide.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.program import Value
+
+# Given (target, operands, kind, node or None): records a call and returns the number that it gives.
+Record = Callable[[Callable[..., Any], tuple[Any, ...], type, Any], Any]
+
+
+class RunTimeNumber:
+    """What the three kinds share. `value` is the number's value in the program."""
+
+    value: Value
+    kind: type
+    recorder: Any
+
+    def __bool__(self) -> bool:
+        return bool(self.recorder.decide(self))
+
+    def __hash__(self) -> int:
+        raise self._needed("the hash")
+
+    def __index__(self) -> int:
+        raise self._needed("the integer value")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.__name__} {self.value}>"
+
+    def __str__(self) -> str:
+        raise self._needed("the text")
+
+    def __format__(self, specification: str) -> str:
+        raise self._needed("the text")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise self._needed("a pickle")
+
+    def __copy__(self) -> RunTimeNumber:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> RunTimeNumber:
+        return self
+
+    def _needed(self, what: str) -> CaptureError:
+        return CaptureError(
+            f"{what} of a number computed from a tensor is asked for, and not known before the run",
+            "compute with it, or keep it a tensor",
+        )
+
+
+class RunTimeInt(RunTimeNumber, torch.SymInt):
+    """An int."""
+
+    kind = int
+    __class__ = property(lambda self: int)  # type: ignore[assignment]
+
+
+class RunTimeFloat(RunTimeNumber, torch.SymFloat):
+    """A float."""
+
+    kind = float
+    __class__ = property(lambda self: float)  # type: ignore[assignment]
+
+
+class RunTimeBool(RunTimeNumber, torch.SymBool):
+    """A bool."""
+
+    kind = bool
+    __class__ = property(lambda self: bool)  # type: ignore[assignment]
+
+
+CLASSES: dict[type, type] = {int: RunTimeInt, float: RunTimeFloat, bool: RunTimeBool}
+
+
+def is_run_time_number(thing: object) -> bool:
+    """Whether a number is known only when the program runs."""
+    return issubclass(type(thing), RunTimeNumber)
+
+
+def make_number(recorder: Any, kind: type, node: Any, value: Value) -> Any:
+    """The number of a kind that stands for `value`."""
+    number = CLASSES[kind](node)
+    number.value = value
+    number.recorder = recorder
+    return number
+
+
+def number_kind(thing: object) -> type | None:
+    """int, float or bool for a number of that very type, known or not; None for anything else."""
+    kind = getattr(thing, "kind", None) if is_run_time_number(thing) else type(thing)
+    return kind if kind in CLASSES else None
+
+
+# ------------------------------------------------------------------ arithmetic
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "truediv": operator.truediv,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "pow": operator.pow,
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "lshift": operator.lshift,
+    "rshift": operator.rshift,
+}
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
+_UNARY: dict[str, Callable[[Any], Any]] = {
+    "neg": operator.neg,
+    "pos": operator.pos,
+    "abs": operator.abs,
+    "invert": operator.invert,
+    "trunc": math.trunc,
+    "floor": math.floor,
+    "ceil": math.ceil,
+}
+# Of ints only, and only these: torch's algebra reorders sums of floats.
+_SYMBOLIC = frozenset({"add", "sub", "mul", "floordiv", "mod", *_COMPARISONS})
+_SAMPLES: dict[type, Any] = {int: 1, float: 1.0, bool: True}
+
+
+def _result_kind(function: Callable[..., Any], *kinds: type) -> type:
+    """The type that Python's own operation gives, tried on samples.
+
+    Raises:
+        TypeError: Python's own, for kinds that the operation does not take.
+    """
+    return type(function(*(_SAMPLES[kind] for kind in kinds)))
+
+
+def _node_of(name: str, left: Any, right: Any, kinds: tuple[type, type]) -> Any:
+    """The symbolic node of an operation on ints, None where there is none."""
+    if name not in _SYMBOLIC or set(kinds) != {int}:
+        return None
+    plain = getattr(torch.SymInt, f"__{name}__")(torch.SymInt(_int_node(left, right)), _plain(right))
+    return getattr(plain, "node", None)
+
+
+def _int_node(number: Any, other: Any) -> Any:
+    return number.node if is_run_time_number(number) else other.node.wrap_int(number)
+
+
+def _plain(number: Any) -> Any:
+    return torch.SymInt(number.node) if is_run_time_number(number) else number
+
+
+def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        if number_kind(other) is None:
+            return NotImplemented
+        left, right = (other, self) if reflected else (self, other)
+        kinds = (number_kind(left), number_kind(right))
+        kind = _result_kind(function, *kinds)  # type: ignore[arg-type]
+        if name == "pow":
+            kind = _power_kind(kinds, right)
+        node = _node_of(name, left, right, kinds)  # type: ignore[arg-type]
+        return self.recorder.number_call(function, (left, right), kind, node)
+
+    return method
+
+
+def _power_kind(kinds: Any, exponent: Any) -> type:
+    """What kind a power is: it depends on the value of the exponent, and on the sign of a float base."""
+    if float not in kinds and not is_run_time_number(exponent):
+        return int if exponent >= 0 else float
+    if float in kinds and not is_run_time_number(exponent) and float(exponent).is_integer():
+        return float
+    raise CaptureError(
+        "the type of this power of a number computed from a tensor is not known before the run",
+        "use torch.pow on a tensor",
+    )
+
+
+def _unary(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def method(self: Any) -> Any:
+        return self.recorder.number_call(function, (self,), _result_kind(function, self.kind), None)
+
+    return method
+
+
+def _round(self: Any, digits: Any = None) -> Any:
+    kind = _result_kind(round, self.kind) if digits is None else self.kind
+    return self.recorder.number_call(round, (self,) if digits is None else (self, digits), kind, None)
+
+
+def _divmod(self: Any, other: Any) -> Any:
+    return self // other, self % other
+
+
+def _install(owner: type) -> None:
+    for name, function in _ARITHMETIC.items():
+        setattr(owner, f"__{name}__", _binary(name, function, False))
+        setattr(owner, f"__r{name}__", _binary(name, function, True))
+    for name, function in _COMPARISONS.items():
+        setattr(owner, f"__{name}__", _binary(name, function, False))
+    for name, unary in _UNARY.items():
+        setattr(owner, f"__{name}__", _unary(unary))
+    owner.__round__ = _round  # type: ignore[attr-defined]
+    owner.__divmod__ = _divmod  # type: ignore[attr-defined]
+
+
+_install(RunTimeNumber)

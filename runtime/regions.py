@@ -1,0 +1,144 @@
+"""Regions: the parts of a recording that can be run again, once for each way a decision in them can go.
+
+The function is a region, and so is the body of each loop. Where something asks a run-time value for its truth
+and no rule covers it, the region forks: it is run again from its start with that decision taken the other way,
+and its block has a branch there with the rest in both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.program import Block, Branch, Terminator, Value
+
+if TYPE_CHECKING:
+    from d2s.runtime.recorder import Recorder
+
+MOST_PATHS = 64
+MOST_DECISIONS = 40
+
+Path = tuple[bool, ...]
+
+
+class Restart(BaseException):
+    """Unwinds to the start of a region, to record it again with one more `if` forked.
+
+    Not an `Exception`: no code of the user's may take it for one of theirs.
+    """
+
+    def __init__(self, region: Region):
+        super().__init__()
+        self.region = region
+
+
+@dataclass
+class Region:
+    """One exploration of a region: which path is being recorded, and what is known from the paths before.
+
+    `forked` holds the numbers of the conditions whose `if` could not be merged and forks instead; `open` those of
+    the ifs that are being recorded now, outermost first.
+    """
+
+    recorder: Recorder
+    forced: Path = ()
+    taken: list[tuple[Value, bool]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    forked: set[int] = field(default_factory=set)
+    open: list[int] = field(default_factory=list)
+    paths: int = 0
+    highest: int = 0
+    _starts: dict[Path, int] = field(default_factory=dict)
+    _conditions: dict[Path, Value] = field(default_factory=dict)
+
+    def decide(self, condition: Value) -> bool:
+        """Take a side of a condition, for this run of the region."""
+        if self.open:
+            self.forked.update(self.open)
+            raise Restart(self)
+        position = len(self.taken)
+        if position >= MOST_DECISIONS:
+            raise CaptureError(
+                f"more than {MOST_DECISIONS} decisions on values of tensors follow one another outside of "
+                "loops and ifs that could be rewritten",
+                "write the loop that makes them with `while` or `for` in a function that d2s converts",
+            )
+        before = tuple(taken for _, taken in self.taken)
+        if self._conditions.setdefault(before, condition) != condition:
+            raise CaptureError(
+                "the function does not do the same when it is run again with the same inputs",
+                "draw random numbers with torch, and keep no state that d2s can't see",
+            )
+        side = self.forced[position] if position < len(self.forced) else True
+        self.taken.append((condition, side))
+        if not side:
+            # The other side has used numbers: start above them, and there again on every later run.
+            self.recorder.next_number = self._starts.setdefault((*before, False), self.highest)
+        self.blocks.append(self.recorder.block)
+        self.recorder.block = Block()
+        return side
+
+    def fork_if(self, condition: Value) -> BaseException:
+        """Have the `if` on this condition, and those around it, fork when the region is run again."""
+        self.forked.update([*self.open, condition.number])
+        return Restart(self)
+
+
+def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
+    """Record everything that `run` does, on every path through it; its answer ends each path.
+
+    Leaves the journal and the state of the user's objects as they are after some one path.
+    """
+    outer = recorder.region
+    outer_block = recorder.block
+    region = Region(recorder)
+    recorder.region = region
+    mark = recorder.journal.mark()
+    facts = recorder.facts.copy()
+    start = recorder.next_number
+    region.highest = start
+
+    def run_path(path: Path) -> Terminator:
+        while True:
+            recorder.journal.undo(mark)
+            recorder.next_number = start
+            recorder.block = Block()
+            recorder.facts = facts.copy()
+            region.forced, region.taken, region.blocks, region.open = path, [], [], []
+            try:
+                terminator = run()
+            except Restart as restart:
+                if restart.region is not region:
+                    raise
+            else:
+                region.highest = max(region.highest, recorder.next_number)
+                return terminator
+
+    def record(path: Path) -> Block:
+        """The block of what follows the last decision of a path."""
+        region.paths += 1
+        if region.paths > MOST_PATHS:
+            raise CaptureError(
+                f"more than {MOST_PATHS} paths lead through decisions that can't be merged",
+                "give the variables the same type, and lists the same length, whichever branch is taken",
+            )
+        terminator = run_path(path)
+        recorder.block.terminator = terminator
+        blocks = [*region.blocks, recorder.block]
+        taken = list(region.taken)
+        rest = blocks[-1]
+        for index in reversed(range(len(path), len(taken))):
+            prefix = tuple(side for _, side in taken[:index])
+            other = record((*prefix, False))
+            condition = taken[index][0]
+            blocks[index].terminator = Branch(condition, rest, other)
+            rest = blocks[index]
+        return rest
+
+    try:
+        return record(())
+    finally:
+        recorder.region, recorder.block, recorder.facts = outer, outer_block, facts
+        recorder.next_number = max(recorder.next_number, region.highest)

@@ -1,0 +1,27 @@
+"""Trees of the user's own containers: lists, tuples of every kind, dicts, and what torch returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def rebuilt(sequence: Any, items: list[Any]) -> Any:
+    """A list, tuple, named tuple, Size or result of torch like `sequence`, with other items."""
+    if all(old is new for old, new in zip(sequence, items, strict=True)):
+        return sequence
+    if isinstance(sequence, torch.Size) or type(sequence) in (tuple, list) or not hasattr(sequence, "_make"):
+        return type(sequence)(items)
+    return sequence._make(items)
+
+
+def tensors_in(tree: Any) -> list[torch.Tensor]:
+    """The tensors of a tree of tuples, lists, dicts and what torch returns, in order."""
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    if isinstance(tree, tuple | list):
+        return [tensor for item in tree for tensor in tensors_in(item)]
+    if isinstance(tree, dict):
+        return [tensor for item in tree.values() for tensor in tensors_in(item)]
+    return []

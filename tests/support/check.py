@@ -1,0 +1,80 @@
+"""Captures a function once and compares the program with eager on several inputs of one signature."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from compare import outcome, same
+
+from d2s.conversion import convert
+from d2s.runtime.capture import capture
+from d2s.runtime.codegen import compile_program
+from d2s.runtime.program import Program
+from d2s.runtime.sources import read
+
+
+def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
+    """Capture on the first input, compare on all, each a tuple of arguments (or one argument).
+
+    Answers, exceptions, arguments afterwards and gradients must be eager's. `ways`: how many different
+    answers the inputs must give at least, so that a program with one branch baked in can't pass.
+    """
+    given = [value if isinstance(value, tuple) else (value,) for value in inputs]
+    signature = inspect.signature(function)
+    names = list(signature.bind(*given[0]).arguments)
+    program = capture(convert(function), dict(zip(names, _leaves(given[0]), strict=True)))
+    compiled = compile_program(program)
+
+    def run(*args: Any) -> Any:
+        arguments = dict(zip(names, args, strict=True))
+        return compiled.run(*(read(entry.source, arguments) for entry in program.inputs))[0]
+
+    seen = []
+    for args in given:
+        want, got = observe(function, *_leaves(args)), observe(run, *_leaves(args))
+        assert same(want, got), f"{got} instead of {want}, from\n{program}"
+        if not any(same(want, other) for other in seen):
+            seen.append(want)
+    assert len(seen) >= ways, "the inputs take too few ways"
+    return program
+
+
+def _leaves(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Copies of the arguments whose float tensors ask for gradients."""
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            return value.detach().clone().requires_grad_(True)
+        return copy.deepcopy(value)
+
+    return tuple(leaf(value) for value in args)
+
+
+def observe(function: Callable[..., Any], *args: Any) -> Any:
+    """What a call returns or raises, what it leaves in its arguments, and the gradients of its answer."""
+    torch.manual_seed(0)
+    answer = outcome(function, *args)
+    tensors = [value for value in _flat(answer) if isinstance(value, torch.Tensor) and value.requires_grad]
+    gradients: list[Any] = []
+    if tensors:
+        torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
+        gradients = [value.grad for value in args if isinstance(value, torch.Tensor)]
+    return _detached(answer), _detached(list(args)), gradients
+
+
+def _flat(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    return [leaf for item in tree for leaf in _flat(item)] if isinstance(tree, list | tuple) else [tree]
+
+
+def _detached(tree: Any) -> Any:
+    if isinstance(tree, torch.Tensor):
+        return tree.detach()
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(_detached, tree))
+    return {key: _detached(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
