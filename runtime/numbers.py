@@ -66,21 +66,21 @@ class RunTimeInt(RunTimeNumber, torch.SymInt):
     """An int."""
 
     kind = int
-    __class__ = property(lambda self: int)  # type: ignore[assignment]
+    __class__ = property(lambda self: int)
 
 
 class RunTimeFloat(RunTimeNumber, torch.SymFloat):
     """A float."""
 
     kind = float
-    __class__ = property(lambda self: float)  # type: ignore[assignment]
+    __class__ = property(lambda self: float)
 
 
 class RunTimeBool(RunTimeNumber, torch.SymBool):
     """A bool."""
 
     kind = bool
-    __class__ = property(lambda self: bool)  # type: ignore[assignment]
+    __class__ = property(lambda self: bool)
 
 
 CLASSES: dict[type, type] = {int: RunTimeInt, float: RunTimeFloat, bool: RunTimeBool}
@@ -219,8 +219,8 @@ def _install(owner: type) -> None:
         setattr(owner, f"__{name}__", _binary(name, function, False))
     for name, unary in _UNARY.items():
         setattr(owner, f"__{name}__", _unary(unary))
-    owner.__round__ = _round  # type: ignore[attr-defined]
-    owner.__divmod__ = _divmod  # type: ignore[attr-defined]
+    for name, method in (("round", _round), ("divmod", _divmod)):
+        setattr(owner, f"__{name}__", method)
 
 
 _install(RunTimeNumber)

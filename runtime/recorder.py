@@ -241,8 +241,9 @@ class Recorder(TorchFunctionMode):
             outcome = func(*fake_args, **fake_kwargs)
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
-            failing = map_tree(self.operand, (tuple(args), kwargs))
-            mark_as_users(error, Call(func, *failing, None, ORDERED, torch.is_grad_enabled(), user_location()))
+            operands, named = map_tree(self.operand, (tuple(args), kwargs))
+            grad = torch.is_grad_enabled()
+            mark_as_users(error, Call(func, operands, named, None, ORDERED, grad, user_location()))
             raise
         written = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         self.facts.forget_written(map(storage_key, written))

@@ -33,7 +33,7 @@ def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
         arguments = dict(zip(names, args, strict=True))
         return compiled.run(*(read(entry.source, arguments) for entry in program.inputs))[0]
 
-    seen = []
+    seen: list[Any] = []
     for args in given:
         want, got = observe(function, *_leaves(args)), observe(run, *_leaves(args))
         assert same(want, got), f"{got} instead of {want}, from\n{program}"
