@@ -59,7 +59,7 @@ def conversion_of(function: Any) -> Conversion:
             node = _named(node)
         node.decorator_list = []
         tree = gast.Module([node], [])
-        context = Context(code.co_filename, Namer(names_in(node) | {OPERATORS}))
+        context = Context(code.co_filename, Namer(names_in(node) | {OPERATORS}), _owner(code.co_qualname))
         (rewritten,) = run_passes(tree, context).body
         new = _compile(rewritten, code)
         _conversions[code] = Conversion(new, to_source(rewritten))

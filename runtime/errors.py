@@ -31,7 +31,7 @@ def failing_call(error: BaseException) -> Any:
 
 _HERE = __file__.removesuffix("errors.py")
 # Files whose functions do what the user's code says, and raise what it would raise.
-_FOR_THE_USER = (f"{_HERE}operators.py", f"{_HERE}numbers.py")
+_FOR_THE_USER = (f"{_HERE}operators/", f"{_HERE}numbers.py")
 
 
 def refuse_own(error: BaseException) -> None:
@@ -65,6 +65,10 @@ class CaptureError(BaseException):
         self.reason = reason
         self.remedy = remedy
         self.location = location
+
+
+class CannotConvertError(D2SError):
+    """A function has no source that could be rewritten."""
 
 
 class VerificationError(D2SError):

@@ -15,6 +15,7 @@ import torch
 from d2s.runtime.numbers import is_run_time_number, number_kind
 from d2s.runtime.program import PythonType, TensorType, Tree, Value, ValueType
 from d2s.runtime.structures import rebuilt
+from d2s.runtime.texts import is_run_time_text
 
 if TYPE_CHECKING:
     from d2s.runtime.recorder import Recorder
@@ -41,10 +42,10 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
         return True
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
         return recorder.value_of(left) == recorder.value_of(right)
-    if is_run_time_number(left) or is_run_time_number(right):
-        return is_run_time_number(left) and is_run_time_number(right) and left.value == right.value
     if type(left) is not type(right):
         return False
+    if is_run_time_number(left) or is_run_time_text(left):
+        return left.value == right.value
     if isinstance(left, tuple):
         pairs = zip(left, right, strict=False)
         return len(left) == len(right) and all(is_same(recorder, a, b) for a, b in pairs)
@@ -113,6 +114,8 @@ class Merger:
             return self._result(self.recorder.type_of(known), left, right)
         if is_run_time_number(known):
             return self._result(PythonType(known.kind), left, right)
+        if is_run_time_text(known):
+            return self._result(PythonType(str), left, right)
         if isinstance(known, tuple):
             unset = [UNSET] * len(known)
             pairs = zip(unset, known, strict=True) if left is UNSET else zip(known, unset, strict=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -31,11 +32,14 @@ from d2s.runtime.program import (
     Value,
     ValueType,
     map_tree,
+    values_in,
 )
 from d2s.runtime.regions import Region
 from d2s.runtime.sources import Constant, Source
 from d2s.runtime.structures import rebuilt, tensors_in
+from d2s.runtime.texts import RunTimeText, is_run_time_text
 from d2s.runtime.torch_internals import (
+    FAKE_ERRORS,
     GRAD_MODE_SWITCHES,
     FakeWorld,
     RandomnessWatch,
@@ -43,17 +47,20 @@ from d2s.runtime.torch_internals import (
     is_fake,
     storage_key,
     symbolic_kind,
+    without_recording,
 )
 
-# Calls that can't be inferred on fakes, or not as they are: rule(recorder, *args, **kwargs) records them.
-RULES: dict[Callable[..., Any], Callable[..., Any]] = {}
 
-_active: list[Recorder] = []
+class _Active(threading.local):
+    recorder: Recorder | None = None
+
+
+_active = _Active()
 
 
 def active_recorder() -> Recorder | None:
-    """The recorder that is at work, or None."""
-    return _active[-1] if _active else None
+    """The recorder that is at work in this thread, or None."""
+    return _active.recorder
 
 
 class Recorder(TorchFunctionMode):
@@ -63,8 +70,11 @@ class Recorder(TorchFunctionMode):
     function, so that objects can be told apart by `id`.
     """
 
-    def __init__(self, reachable: Reachable) -> None:
+    def __init__(self, reachable: Reachable, convert: Callable[[Any], Any], rules: Mapping[Any, Any]) -> None:
+        """`convert` rewrites a function; `rules` are for the calls that fakes can't answer, by function of torch."""
         super().__init__()
+        self.convert = convert
+        self.rules = rules
         self.reachable = reachable
         self.journal = Journal()
         self.region: Region | None = None
@@ -87,8 +97,8 @@ class Recorder(TorchFunctionMode):
         """One run of the function: everything that torch is asked inside becomes part of the current block."""
         self._forget_run()
         with ExitStack() as stack:
-            _active.append(self)
-            stack.callback(_active.pop)
+            stack.callback(setattr, _active, "recorder", _active.recorder)
+            _active.recorder = self
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
@@ -110,6 +120,18 @@ class Recorder(TorchFunctionMode):
     def emit(self, op: Op) -> None:
         """Add an op to the current block."""
         self.block.ops.append(op)
+
+    def emit_call(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Tree = None,
+        effects: Effects = PURE,
+    ) -> None:
+        """Add a call of objects that stand for values."""
+        operands, named = map_tree(self.operand, (args, kwargs))
+        self.emit(Call(target, operands, named, result, effects, torch.is_grad_enabled(), user_location()))
 
     def bind(self, stand_in: Any, value: Value) -> None:
         """From now on this object stands for `value`."""
@@ -151,7 +173,21 @@ class Recorder(TorchFunctionMode):
         """What an argument of a call is in the program."""
         if isinstance(leaf, torch.Tensor):
             return self.value_of(leaf)
-        return leaf.value if is_run_time_number(leaf) else leaf
+        if is_run_time_number(leaf) or is_run_time_text(leaf):
+            return leaf.value
+        if isinstance(leaf, tuple):
+            return self._tuple_operand(leaf)
+        return leaf
+
+    def _tuple_operand(self, tuple_: Any) -> Tree:
+        """A named tuple, a Size, or what torch returns in the manner of a tuple."""
+        items = [map_tree(self.operand, item) for item in tuple_]
+        if not values_in(items):
+            return tuple_
+        value = self.fresh(PythonType(type(tuple_)))
+        make = getattr(type(tuple_), "_make", type(tuple_))
+        self.emit_call(make, (items,), {}, value)
+        return value
 
     # -------------------------------------------------------------- numbers
 
@@ -165,9 +201,14 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Record a call that gives a number, and make that number."""
         value = self.fresh(PythonType(kind))
-        args, named = map_tree(self.operand, (operands, kwargs or {}))
-        self.emit(Call(target, args, named, value, PURE, torch.is_grad_enabled(), user_location()))
+        self.emit_call(target, operands, kwargs or {}, value)
         return self.number(kind, value, node)
+
+    def text_call(self, target: Any, operands: tuple[Any, ...]) -> RunTimeText:
+        """Record a call that gives a text, and make that text."""
+        value = self.fresh(PythonType(str))
+        self.emit_call(target, operands, {}, value)
+        return RunTimeText(self, value)
 
     def number(self, kind: type, value: Value, node: Any = None) -> Any:
         """The run-time number that stands for `value`."""
@@ -175,6 +216,8 @@ class Recorder(TorchFunctionMode):
 
     def stand_in(self, value: Value) -> Any:
         """An object that stands for a value of which only the type is known."""
+        if value.type == PythonType(str):
+            return RunTimeText(self, value)
         if isinstance(value.type, PythonType):
             return self.number(value.type.python_type, value)
         kind = value.type
@@ -226,19 +269,30 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in GRAD_MODE_SWITCHES:
             return func(*args, **kwargs)  # every call is recorded with the grad mode that it ran in
-        rule = RULES.get(func)
+        rule = self.rules.get(func)
         if rule is not None:
             return rule(self, *args, **kwargs)
         return self.record(func, args, kwargs)
 
-    def record(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a function of torch on fakes and record the call; its result as the user is to see it."""
-        fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(args), kwargs))
+    def record(
+        self,
+        func: Callable[..., Any],
+        args: Any,
+        kwargs: dict[str, Any],
+        inferred_from: tuple[Any, ...] | None = None,
+    ) -> Any:
+        """Run a function of torch on fakes and record the call; its result as the user is to see it.
+
+        Where the arguments can't be inferred from, `inferred_from` are others that give the same type.
+        """
+        fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
         versions = [tensor._version for tensor in tensors]
         self._watch.drew = False
         try:
             outcome = func(*fake_args, **fake_kwargs)
+        except FAKE_ERRORS as error:
+            raise CaptureError(f"{func.__name__}: {str(error).splitlines()[0]}", location=user_location()) from error
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
             operands, named = map_tree(self.operand, (tuple(args), kwargs))
@@ -250,9 +304,7 @@ class Recorder(TorchFunctionMode):
         effects = self._effects(tensors, written, outcome)
         result, seen = self._result(outcome)
         if result is not None or not effects.pure:
-            operands, named = map_tree(self.operand, (tuple(args), kwargs))
-            grad = torch.is_grad_enabled()
-            self.emit(Call(func, operands, named, result, effects, grad, user_location()))
+            self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
 
     def _for_inference(self, leaf: Any) -> Any:
@@ -292,5 +344,6 @@ class Recorder(TorchFunctionMode):
 
 def type_of(tensor: torch.Tensor) -> TensorType:
     """The type of the value that a fake tensor stands for."""
-    sizes = tuple(size if type(size) is int else None for size in tensor.shape)
-    return TensorType(tensor.dtype, sizes, tensor.device, tensor.requires_grad)
+    with without_recording():
+        sizes = tuple(size if type(size) is int else None for size in tensor.shape)
+        return TensorType(tensor.dtype, sizes, tensor.device, tensor.requires_grad)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.recorder import RULES, Recorder
+from d2s.runtime.numbers import is_run_time_number
+from d2s.runtime.program import PythonType
+from d2s.runtime.recorder import Recorder
+
+RULES: dict[Any, Any] = {}
 
 
 def _truth(recorder: Recorder, tensor: torch.Tensor) -> bool:
@@ -24,6 +29,61 @@ def _predicate(function: Any) -> Any:
     return rule
 
 
+def _position(tensor: torch.Tensor, position: Any) -> Any:
+    """A position to infer from, in place of one that is known only at run time: 0 gives the same shape."""
+    if isinstance(position, tuple):
+        return tuple(_position(tensor, item) for item in position)
+    if is_run_time_number(position) and position.kind is int:
+        return 0
+    if isinstance(position, torch.Tensor) and position.dim() == 0 and position.dtype in _INDEX_TYPES:
+        return 0
+    return position
+
+
+_INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def _get_item(recorder: Recorder, tensor: torch.Tensor, position: Any) -> Any:
+    """`tensor[position]`."""
+    simple = _position(tensor, position)
+    return recorder.record(torch.Tensor.__getitem__, (tensor, position), {}, (tensor, simple))
+
+
+def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: Any) -> Any:
+    """`tensor[position] = value`."""
+    simple = _position(tensor, position)
+    return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, (tensor, simple, value))
+
+
+def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
+    """`tensor.tolist()`: a number for each element."""
+    shape = recorder.type_of(tensor).shape
+    if None in shape:
+        raise CaptureError("tolist() of a tensor whose size is not known before the run", "iterate over the tensor")
+    kind = _kind(tensor)
+    values = [recorder.fresh(PythonType(kind)) for _ in range(math.prod(shape))]  # type: ignore[arg-type]
+    numbers = [recorder.number(kind, value) for value in values]
+    recorder.emit_call(torch.Tensor.tolist, (tensor,), {}, _nested(tuple, values, shape))
+    return _nested(list, numbers, shape)
+
+
+def _nested(kind: type, items: list[Any], shape: tuple[Any, ...]) -> Any:
+    """The items in lists of lists, or tuples of tuples, of a shape."""
+    if not shape:
+        return items[0]
+    size = len(items) // shape[0] if shape[0] else 0
+    return kind(_nested(kind, items[row * size : (row + 1) * size], shape[1:]) for row in range(shape[0]))
+
+
+def _kind(tensor: torch.Tensor) -> type:
+    """The Python type of a tensor's elements."""
+    if tensor.dtype == torch.bool:
+        return bool
+    if tensor.is_complex():
+        raise CaptureError("a complex number is asked for, and not known before the run", "keep it a tensor")
+    return float if tensor.is_floating_point() else int
+
+
 def _refusal(what: str, remedy: str) -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
         raise CaptureError(f"{what} of a tensor is asked for, and not known before the run", remedy)
@@ -31,6 +91,9 @@ def _refusal(what: str, remedy: str) -> Any:
     return rule
 
 
+RULES[torch.Tensor.__getitem__] = _get_item
+RULES[torch.Tensor.__setitem__] = _set_item
+RULES[torch.Tensor.tolist] = _to_list
 RULES[torch.Tensor.__bool__] = _truth
 for _predicate_of_tensors in (torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose):
     RULES[_predicate_of_tensors] = _predicate(_predicate_of_tensors)

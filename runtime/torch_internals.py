@@ -5,12 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
 GRAD_MODE_SWITCHES = frozenset({torch._C._set_grad_enabled})
+
+# What torch raises where an answer needs data that a fake tensor does not have.
+FAKE_ERRORS = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+    GuardOnDataDependentSymNode,
+)
 
 
 class FakeWorld:
@@ -22,7 +38,7 @@ class FakeWorld:
 
     def fake(self, tensor: torch.Tensor) -> torch.Tensor:
         """A fake that stands for a real tensor: same type, view structure and autograd role."""
-        with torch._C.DisableTorchFunction():
+        with without_recording():
             fake: torch.Tensor = self.mode.from_tensor(tensor, static_shapes=True)
         return forget_constant(fake)
 
@@ -31,7 +47,7 @@ class FakeWorld:
 
         One that requires grad is the result of a computation, not a leaf.
         """
-        with torch._C.DisableTorchFunction(), torch.enable_grad():
+        with without_recording(), torch.enable_grad():
             sizes = [self._unknown_size() if size is None else size for size in shape]
             fake = torch.empty(sizes, dtype=dtype, device=device, requires_grad=requires_grad)
             return fake.clone() if requires_grad else fake
@@ -72,10 +88,16 @@ def forget_constant(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
+def without_recording() -> Any:
+    """A context in which no torch-function mode sees what is asked of a tensor."""
+    return torch._C.DisableTorchFunction()
+
+
 def storage_key(tensor: torch.Tensor) -> int | None:
     """Equal for tensors that share memory; None where a layout has no storage."""
     try:
-        return tensor.untyped_storage()._cdata
+        with without_recording():
+            return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):
         return None
 

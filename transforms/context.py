@@ -12,7 +12,8 @@ OPERATORS = "_d2s"
 
 @dataclass
 class Context:
-    """The function's file, for messages, and the names that are taken."""
+    """The function's file, for messages, the names that are taken, and the class that the function is defined in."""
 
     filename: str
     namer: Namer
+    owner: str | None = None

@@ -4,6 +4,8 @@
     y = a if x > 0 else b               ->  y = _d2s.if_expression(x > 0, lambda: a, lambda: b)
     y = 0 < x < 1                       ->  y = _d2s.compare(0, "<", lambda: x, "<", lambda: 1)
     y = a in b                          ->  y = _d2s.contains(b, a)
+    y = f"at {x:.2f}"                   ->  y = _d2s.text("at ", _d2s.formatted(x, None, ".2f"))
+    y = "at %d" % x                     ->  y = _d2s.percent("at %d", x)
     assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
 
 An operand that may not run becomes a lambda. Where only the truth of `and` and `or` is asked, as in the test
@@ -104,6 +106,23 @@ class _Expressions(gast.NodeTransformer):
         if not isinstance(node.op, gast.Not):
             return self.generic_visit(node)
         return _operator("not_", node, self._test(node.operand))
+
+    def visit_JoinedStr(self, node: Any) -> Any:
+        self.generic_visit(node)
+        return _operator("text", node, *node.values)
+
+    def visit_FormattedValue(self, node: Any) -> Any:
+        self.generic_visit(node)
+        conversion = gast.Constant(None if node.conversion == -1 else chr(node.conversion), None)
+        specification = node.format_spec or gast.Constant("", None)
+        return _operator("formatted", node, node.value, conversion, specification)
+
+    def visit_BinOp(self, node: Any) -> Any:
+        self.generic_visit(node)
+        is_text = isinstance(node.left, gast.Constant) and isinstance(node.left.value, str)
+        if isinstance(node.op, gast.Mod) and is_text:
+            return _operator("percent", node, node.left, node.right)
+        return node
 
     def visit_Compare(self, node: Any) -> Any:
         if not all(map(_can_wait, node.comparators)):

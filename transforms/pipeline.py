@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from d2s.transforms import activity, breaks, continues, declarations, expressions, ifs, returns, supers
+from d2s.transforms import activity, breaks, calls, continues, declarations, expressions, ifs, returns, supers, writes
 from d2s.transforms.context import Context
 
 Pass = Callable[[Any, Context], Any]
@@ -25,6 +25,9 @@ def passes() -> list[tuple[str, Pass]]:
         # Looks at the function while its `if`s and loops still stand; the passes for them read what it found.
         ("activity", activity.transform),
         ("ifs", ifs.transform),
+        # After ifs and loops, whose bodies they look into; calls of the operators themselves stay as they are.
+        ("calls", calls.transform),
+        ("writes", writes.transform),
         # Last, when it is known what the function itself no longer binds.
         ("declarations", declarations.transform),
     ]

@@ -47,6 +47,14 @@ def map_blocks(statement: Any, change: Callable[[str, list[Any]], list[Any]]) ->
     return statement
 
 
+def mark_owners(tree: Any, owner: str | None) -> None:
+    """Give every function in a tree an attribute `owner`: the name of the class whose private names it sees."""
+    for child in gast.iter_child_nodes(tree):
+        if isinstance(child, FUNCTIONS):
+            child.owner = owner
+        mark_owners(child, child.name if isinstance(child, gast.ClassDef) else owner)
+
+
 def map_functions(tree: Any, change: Callable[[Any], Any]) -> Any:
     """Replace each function definition by `change` of it, inner ones first."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from check import check
+from check import bind, check
 
 from d2s.conversion import convert
 from d2s.runtime.capture import capture
@@ -272,7 +272,7 @@ def test_too_many_paths_say_so() -> None:
         return [None if v > 0 else v for v in x]
 
     with pytest.raises(CaptureError, match="more than 64 paths"):
-        capture(convert(bits), {"x": torch.ones(7)})
+        capture(convert(bits), bind(bits, torch.ones(7)), convert=convert)
 
 
 def test_what_torch_raises_is_raised_by_the_true_call() -> None:
@@ -292,7 +292,7 @@ def test_tracebacks_of_a_recording_point_at_the_users_line() -> None:
             y = x
         return y
 
-    program = capture(convert(failing), {"x": torch.ones(2)})
+    program = capture(convert(failing), bind(failing, torch.ones(2)), convert=convert)
     made = [op for op in ops(program, object) if op.location]
     first = failing.__code__.co_firstlineno
     assert made[-1].location.line == first + 2

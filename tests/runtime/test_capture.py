@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from check import bind
 from compare import outcome, same
 from torch import nn
 
@@ -44,7 +45,7 @@ def observe(function: Callable[..., Any], **arguments: Any) -> Any:
 
 def check(function: Any, **arguments: Any) -> Program:
     """Capture on the arguments, then compare with eager on them and on others of the same signature."""
-    program = capture(function, copy.deepcopy(arguments))
+    program = capture(function, bind(function, **copy.deepcopy(arguments)))
     for shift in (0.0, 1.5):
         with torch.no_grad():
             others = {
@@ -134,7 +135,7 @@ def test_an_in_place_result_is_the_users_own_tensor() -> None:
     def function(x: torch.Tensor) -> Any:
         return x.add_(1) is x
 
-    assert run(capture(function, {"x": torch.ones(2)}), x=torch.ones(2)) is True
+    assert run(capture(function, bind(function, x=torch.ones(2))), x=torch.ones(2)) is True
 
 
 def nested(x: torch.Tensor, parts: dict[str, Any]) -> Any:
@@ -152,14 +153,18 @@ def test_capture_leaves_arguments_and_generator_alone() -> None:
     x, net = torch.ones(4, 3), network()
     torch.set_rng_state(before)
     state = copy.deepcopy(net.state_dict())
-    capture(lambda net, x: net(x.add_(1)), {"net": net, "x": x})
+
+    def writes(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return net(x.add_(1))
+
+    capture(writes, bind(writes, net=net, x=x))
     assert torch.equal(x, torch.ones(4, 3))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(state[key], value) for key, value in net.state_dict().items())
 
 
 def test_each_call_knows_its_line() -> None:
-    program = capture(partly_without_grad, {"x": torch.ones(2)})
+    program = capture(partly_without_grad, bind(partly_without_grad, x=torch.ones(2)))
     first = partly_without_grad.__code__.co_firstlineno
     locations = [op.location for op in program.body.ops]
     assert [place.line - first for place in locations if place] == [1, 3, 4, 4, 4, 4]

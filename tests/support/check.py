@@ -24,13 +24,12 @@ def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
     answers the inputs must give at least, so that a program with one branch baked in can't pass.
     """
     given = [value if isinstance(value, tuple) else (value,) for value in inputs]
-    signature = inspect.signature(function)
-    names = list(signature.bind(*given[0]).arguments)
-    program = capture(convert(function), dict(zip(names, _leaves(given[0]), strict=True)))
+    bound = [bind(function, *_leaves(args)) for args in given]
+    program = capture(convert(function), bound[0], convert=convert)
     compiled = compile_program(program)
 
     def run(*args: Any) -> Any:
-        arguments = dict(zip(names, args, strict=True))
+        arguments = bind(function, *args).arguments
         return compiled.run(*(read(entry.source, arguments) for entry in program.inputs))[0]
 
     seen: list[Any] = []
@@ -41,6 +40,13 @@ def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
             seen.append(want)
     assert len(seen) >= ways, "the inputs take too few ways"
     return program
+
+
+def bind(function: Any, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+    """The arguments of a call by the names of the parameters."""
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound
 
 
 def _leaves(args: tuple[Any, ...]) -> tuple[Any, ...]:

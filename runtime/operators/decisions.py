@@ -1,71 +1,14 @@
-"""The conversion operators that rewritten code calls: a plain-Python branch and a staged branch each.
-
-Rewritten code knows this module as `_d2s`. Outside a recording every operator does exactly what the
-statement that it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one, an operator
-that meets a value known only when the program runs has it recorded.
-"""
+"""The operators for `if` and for the decisions inside expressions."""
 
 from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import torch
-
-import d2s.runtime.rules  # noqa: F401
 from d2s.runtime.branches import record_branch
-from d2s.runtime.journal import CellLocation, GlobalLocation, Location
-from d2s.runtime.merging import UNSET
-from d2s.runtime.numbers import is_run_time_number
-from d2s.runtime.recorder import Recorder, active_recorder
-
-Thunk = Callable[[], Any]
-Region = Callable[[], None]
-
-
-def is_staged(value: object) -> bool:
-    """Whether a value is known only when the program runs."""
-    return isinstance(value, torch.Tensor) or is_run_time_number(value)
-
-
-def _recorder_for(value: object) -> Recorder | None:
-    """The active recorder if `value` is known only when the program runs, else None."""
-    recorder = active_recorder()
-    return recorder if recorder is not None and is_staged(value) else None
-
-
-def _locations(regions: list[Any], names: Iterable[str]) -> list[Location]:
-    """Where the variables are that regions share with the function around them."""
-    cells: dict[str, Any] = {}
-    for region in regions:
-        cells.update(zip(region.__code__.co_freevars, region.__closure__ or (), strict=True))
-    namespace = regions[0].__globals__
-    return [CellLocation(cells[name]) if name in cells else GlobalLocation(namespace, name) for name in names]
-
-
-class until:
-    """Iterate `iterable`, asking `stop` before each step: a `for` loop that may break.
-
-    `stop` is asked before the iterator advances, so an iterator keeps the items that a `break` left in it.
-    """
-
-    def __init__(self, stop: Callable[[], Any], iterable: Iterable[Any]):
-        self.stop = stop
-        self.iterable = iterable
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator = iter(self.iterable)
-        while not self.stop():
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            yield item
-
-
-# ------------------------------------------------------------------ statements
+from d2s.runtime.operators.staging import Region, Thunk, is_staged, recorder_for, shared_locations
 
 
 def if_(
@@ -79,10 +22,10 @@ def if_(
 
     `carried` names those that are needed after, `scratch` those that the branches only need themselves.
     """
-    recorder = _recorder_for(condition)
+    recorder = recorder_for(condition)
     if recorder is not None:
         regions = [if_true] if if_false is None else [if_true, if_false]
-        places = _locations(regions, carried), _locations(regions, scratch)
+        places = shared_locations(regions, carried), shared_locations(regions, scratch)
         record_branch(recorder, condition, if_true, if_false or _nothing, *places)
     elif condition:
         if_true()
@@ -99,7 +42,7 @@ def _nothing() -> None:
 
 def if_expression(condition: object, if_true: Thunk, if_false: Thunk) -> Any:
     """`if_true() if condition else if_false()`."""
-    recorder = _recorder_for(condition)
+    recorder = recorder_for(condition)
     if recorder is not None:
         return record_branch(recorder, condition, if_true, if_false)
     return if_true() if condition else if_false()
@@ -135,7 +78,7 @@ def or_test(first: Any, *rest: Thunk) -> bool:
 
 def not_(operand: object) -> bool:
     """`not operand`."""
-    recorder = _recorder_for(operand)
+    recorder = recorder_for(operand)
     if recorder is not None:
         return recorder.negation(operand)
     return not operand
@@ -143,7 +86,7 @@ def not_(operand: object) -> bool:
 
 def truth(operand: object) -> bool:
     """`bool(operand)`."""
-    recorder = _recorder_for(operand)
+    recorder = recorder_for(operand)
     return bool(operand) if recorder is None else recorder.truth(operand)
 
 
@@ -177,7 +120,7 @@ def _compared(left: Any, symbol: str, right: Any) -> Any:
 
 def contains(container: Any, item: Any) -> bool:
     """`item in container`."""
-    recorder = _recorder_for(container)
+    recorder = recorder_for(container)
     if recorder is not None:
         return recorder.number_call(operator.contains, (container, item), bool)
     if type(container) in (list, tuple) and any(map(is_staged, (item, *container))):
@@ -188,19 +131,3 @@ def contains(container: Any, item: Any) -> bool:
 
 def _is_or_equals(item: Any, member: Any) -> Any:
     return member is item or truth(member == item)
-
-
-__all__ = [
-    "UNSET",
-    "and_",
-    "and_test",
-    "compare",
-    "contains",
-    "if_",
-    "if_expression",
-    "not_",
-    "or_",
-    "or_test",
-    "truth",
-    "until",
-]

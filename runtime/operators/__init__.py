@@ -1,0 +1,57 @@
+"""The conversion operators that rewritten code calls: a plain-Python branch and a staged branch each.
+
+Rewritten code knows this package as `_d2s`. Outside a recording every operator does exactly what the statement that
+it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one, an operator that meets a value known
+only when the program runs has it recorded.
+"""
+
+from d2s.runtime.merging import UNSET
+from d2s.runtime.operators.calls import call, converting_modules
+from d2s.runtime.operators.decisions import (
+    and_,
+    and_test,
+    compare,
+    contains,
+    if_,
+    if_expression,
+    not_,
+    or_,
+    or_test,
+)
+from d2s.runtime.operators.loops import until
+from d2s.runtime.operators.texts import formatted, percent, text
+from d2s.runtime.operators.writes import (
+    delete_attribute,
+    delete_item,
+    set_attribute,
+    set_item,
+    update,
+    update_attribute,
+    update_item,
+)
+
+__all__ = [
+    "UNSET",
+    "and_",
+    "and_test",
+    "call",
+    "compare",
+    "contains",
+    "converting_modules",
+    "delete_attribute",
+    "delete_item",
+    "formatted",
+    "if_",
+    "if_expression",
+    "not_",
+    "or_",
+    "or_test",
+    "percent",
+    "set_attribute",
+    "set_item",
+    "text",
+    "until",
+    "update",
+    "update_attribute",
+    "update_item",
+]

@@ -1,0 +1,167 @@
+"""The operators that stand for Python's own functions where they are given values known only at run time."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from d2s.runtime.numbers import number_kind
+from d2s.runtime.operators.decisions import and_test, if_expression, or_test, truth
+from d2s.runtime.operators.staging import is_staged, recorder_for
+from d2s.runtime.operators.texts import format_value
+from d2s.runtime.program import ORDERED
+from d2s.runtime.recorder import active_recorder
+
+
+def _cast(kind: type) -> Callable[..., Any]:
+    def cast(*args: Any, **kwargs: Any) -> Any:
+        recorder = recorder_for(*args)
+        if recorder is None or kwargs or len(args) != 1:
+            return kind(*args, **kwargs)
+        return args[0] if number_kind(args[0]) is kind else recorder.number_call(kind, args, kind)
+
+    return cast
+
+
+int_ = _cast(int)
+float_ = _cast(float)
+
+
+def bool_(*args: Any) -> Any:
+    """`bool(...)`."""
+    return truth(args[0]) if len(args) == 1 else bool(*args)
+
+
+def len_(value: Any) -> Any:
+    """`len(value)`."""
+    if recorder_for(value) is None or not isinstance(value, torch.Tensor) or value.dim() == 0:
+        return len(value)
+    return value.shape[0]
+
+
+def str_(*args: Any) -> Any:
+    """`str(...)`."""
+    recorder = recorder_for(*args)
+    if recorder is None or len(args) != 1:
+        return str(*args)
+    return recorder.text_call(str, args)
+
+
+def repr_(value: Any) -> Any:
+    """`repr(value)`."""
+    recorder = recorder_for(value)
+    return repr(value) if recorder is None else recorder.text_call(repr, (value,))
+
+
+def format_(value: Any, specification: Any = "") -> Any:
+    """`format(value, specification)`."""
+    recorder = recorder_for(value, specification)
+    if recorder is None:
+        return format(value, specification)
+    return recorder.text_call(format_value, (value, None, specification))
+
+
+def type_(*args: Any) -> Any:
+    """`type(...)`."""
+    if len(args) == 1 and is_staged(args[0]):
+        if isinstance(args[0], torch.nn.Parameter):
+            return torch.nn.Parameter
+        return torch.Tensor if isinstance(args[0], torch.Tensor) else args[0].__class__
+    return type(*args)
+
+
+def print_(*args: Any, **kwargs: Any) -> None:
+    """`print(...)`; while recording, the program prints and the recording does not."""
+    recorder = active_recorder()
+    if recorder is None:
+        print(*args, **kwargs)
+    else:
+        recorder.emit_call(print, args, kwargs, None, ORDERED)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _extreme(function: Callable[..., Any], is_better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """`min` or `max`, whose comparisons choose a value instead of a side."""
+
+    def extreme(*args: Any, key: Any = None, **kwargs: Any) -> Any:
+        items = list(args[0]) if len(args) == 1 and not is_staged(args[0]) else list(args)
+        if key is not None or kwargs or len(items) < 2 or recorder_for(*items) is None:
+            return function(*args, **kwargs) if key is None else function(*args, key=key, **kwargs)
+        best, *rest = items
+        for item in rest:
+            best = if_expression(is_better(item, best), partial(_same, item), partial(_same, best))
+        return best
+
+    return extreme
+
+
+min_ = _extreme(min, lambda item, best: item < best)
+max_ = _extreme(max, lambda item, best: item > best)
+
+
+def sum_(items: Any, start: Any = 0) -> Any:
+    """`sum(items, start)`."""
+    if active_recorder() is None:
+        return sum(items, start)
+    total = start
+    for item in items:
+        total = total + item
+    return total
+
+
+def any_(items: Any) -> Any:
+    """`any(items)`."""
+    if active_recorder() is None or not isinstance(items, list | tuple):
+        return any(items)
+    return or_test(False, *(partial(_same, item) for item in items))
+
+
+def all_(items: Any) -> Any:
+    """`all(items)`."""
+    if active_recorder() is None or not isinstance(items, list | tuple):
+        return all(items)
+    return and_test(True, *(partial(_same, item) for item in items))
+
+
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` that gives a float, or a bool."""
+
+    def operator(*args: Any) -> Any:
+        recorder = recorder_for(*args)
+        if recorder is None:
+            return function(*args)
+        kind = type(function(*(1.0 for _ in args)))
+        return recorder.number_call(function, args, kind)
+
+    return operator
+
+
+_MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc hypot isfinite isinf isnan log log10
+log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
+
+# Python's function -> the operator that takes its place in converted code.
+REPLACEMENTS: dict[Any, Callable[..., Any]] = {
+    builtins.int: int_,
+    builtins.float: float_,
+    builtins.bool: bool_,
+    builtins.len: len_,
+    builtins.str: str_,
+    builtins.repr: repr_,
+    builtins.format: format_,
+    builtins.type: type_,
+    builtins.print: print_,
+    builtins.min: min_,
+    builtins.max: max_,
+    builtins.sum: sum_,
+    builtins.any: any_,
+    builtins.all: all_,
+    **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},
+}

@@ -1,0 +1,136 @@
+"""The operator for calls: while recording, the converted form of what is called takes its place."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import CannotConvertError
+from d2s.runtime.journal import CONTAINERS, CellLocation, GlobalLocation
+from d2s.runtime.locations import is_left_alone
+from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.writes import note_contents
+from d2s.runtime.recorder import Recorder, active_recorder
+
+_READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
+
+
+def call(function: Any) -> Any:
+    """What to call in place of `function`: itself, unless a recording is going on."""
+    recorder = active_recorder()
+    return function if recorder is None else converted(recorder, function)
+
+
+def converted(recorder: Recorder, function: Any) -> Any:
+    """The form of a callable that records what it does."""
+    if isinstance(function, types.BuiltinFunctionType | types.MethodWrapperType):
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, CONTAINERS) and function.__name__ not in _READERS:
+            note_contents(owner)
+        return REPLACEMENTS.get(function, function)
+    if isinstance(function, type):
+        return REPLACEMENTS.get(function) or _constructor(recorder, function)
+    if isinstance(function, types.FunctionType):
+        return _converted_function(recorder, function)
+    if isinstance(function, types.MethodType):
+        inner = converted(recorder, function.__func__)
+        return function if inner is function.__func__ else types.MethodType(inner, function.__self__)
+    if isinstance(function, functools.partial):
+        return functools.partial(converted(recorder, function.func), *function.args, **function.keywords)
+    if isinstance(function, torch.nn.Module):
+        return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
+    method = getattr(type(function), "__call__", None)  # noqa: B004
+    if isinstance(method, types.FunctionType) and not is_left_alone(method.__code__):
+        return types.MethodType(converted(recorder, method), function)
+    return function
+
+
+def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any:
+    if function in REPLACEMENTS:
+        return REPLACEMENTS[function]
+    if is_left_alone(function.__code__):
+        return function
+    note_stores(recorder, function)
+    try:
+        return recorder.convert(function)
+    except CannotConvertError:
+        return function  # it has no source: recorded as it is
+
+
+def note_stores(recorder: Recorder, function: types.FunctionType) -> None:
+    """Tell the journal of the globals and the variables of outer functions that a function may write."""
+    names_of_globals, names_of_cells = _stores(function.__code__)
+    for name in names_of_globals:
+        recorder.journal.note(GlobalLocation(function.__globals__, name))
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name in names_of_cells:
+            recorder.journal.note(CellLocation(cell))
+
+
+@cache
+def _stores(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The globals and the free variables that a code object, or one inside it, stores or deletes."""
+    names_of_globals: set[str] = set()
+    names_of_cells: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            names_of_globals.add(instruction.argval)
+        elif instruction.opname in ("STORE_DEREF", "DELETE_DEREF") and instruction.argval in code.co_freevars:
+            names_of_cells.add(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner_globals, inner_cells = _stores(constant)
+            names_of_globals |= inner_globals
+            names_of_cells |= inner_cells & set(code.co_freevars)
+    return frozenset(names_of_globals), frozenset(names_of_cells)
+
+
+def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    """A class whose `__init__` is converted."""
+    init = cls.__init__
+    plain = type(cls).__call__ is type.__call__
+    if not plain or not isinstance(init, types.FunctionType) or is_left_alone(init.__code__):
+        return cls
+    new_init = _converted_function(recorder, init)
+    if new_init is init:
+        return cls
+
+    def construct(*args: Any, **kwargs: Any) -> Any:
+        made = cls.__new__(cls) if cls.__new__ is object.__new__ else cls.__new__(cls, *args, **kwargs)
+        if isinstance(made, cls):
+            new_init(made, *args, **kwargs)
+        return made
+
+    return construct
+
+
+@contextmanager
+def converting_modules(recorder: Recorder) -> Iterator[None]:
+    """While a recording goes on, every call of a module runs its converted `forward`, also calls that torch makes."""
+    original = torch.nn.Module.__call__
+
+    def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
+        forward = module.forward
+        if active_recorder() is not recorder or "forward" in vars(module):
+            return original(module, *args, **kwargs)
+        new = converted(recorder, forward)
+        if new is forward:
+            return original(module, *args, **kwargs)
+        vars(module)["forward"] = new
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            vars(module).pop("forward", None)
+
+    torch.nn.Module.__call__ = recording_call
+    try:
+        yield
+    finally:
+        torch.nn.Module.__call__ = original

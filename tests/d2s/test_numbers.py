@@ -1,0 +1,136 @@
+"""Numbers and texts that are computed from tensors.
+
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from check import bind, check
+
+from d2s.conversion import convert
+from d2s.runtime.capture import capture
+from d2s.runtime.codegen import compile_program
+from d2s.runtime.errors import CaptureError
+
+
+def t(*values: float) -> torch.Tensor:
+    return torch.tensor(values if len(values) > 1 else values[0])
+
+
+def test_casts_keep_their_type() -> None:
+    def casts(x):
+        n, f, b = int(x[0]), float(x[1]), bool(x.sum() > 0)
+        return n, f, b, n + 1, n / 2, f // 2, n % 3, -n, abs(n), b + 1, int(f), float(n), round(f, 1), not b
+
+    check(casts, t(7.0, 2.5), t(-7.0, 2.5))
+
+
+def test_item_and_tolist() -> None:
+    def items(x):
+        peak = x.max().item()
+        count = (x > 0).sum().item()
+        rows = x.tolist()
+        if count > 1:
+            return peak * 2 + count, rows
+        return peak // 2, rows[0] + rows[1], type(count) is int, isinstance(peak, float)
+
+    check(items, t(1.0, 3.0), t(-1.0, 3.0))
+
+
+def test_a_number_as_a_size_and_a_bound() -> None:
+    def prefix(x, n):
+        k = int(n)
+        head = x[:k]
+        if head.shape[0] > 2:
+            head = head[::2]
+        return head, x[k:], torch.zeros(k + 1), head.shape, len(head), x * k
+
+    check(prefix, (t(1.0, 2.0, 3.0, 4.0), t(3)), (t(1.0, 2.0, 3.0, 4.0), t(1)), (t(1.0, 2.0, 3.0, 4.0), t(0)), ways=3)
+
+
+def test_a_number_as_a_position() -> None:
+    def positions(x, n):
+        k = int(n)
+        x = x * 1
+        x[k] = 7.0
+        return x[k] * 2, x[k - 1], x[n], x.select(0, k), x[None, k]
+
+    check(positions, (t(1.0, 2.0, 3.0), t(1)), (t(1.0, 2.0, 3.0), t(-1)))
+
+
+def test_min_max_sum_any_all() -> None:
+    def builtins(x, y):
+        a, b = x.sum(), y.sum()
+        n, k = int(a), int(b)
+        parts = [a, b, a * b]
+        return min(a, b), max(n, k, 3), sum(parts), any([n > 5, k > 5]), all([a > 0, b > 0]), min(n, 2.5)
+
+    check(builtins, (t(1.0, 2.0), t(3.0, 4.0)), (t(9.0, 2.0), t(-3.0, 1.0)))
+
+
+def test_math_functions_and_comparisons_chain() -> None:
+    def mathematical(x):
+        f = x.sum().item()
+        return math.sqrt(f * f), math.floor(f), 0 < f < 2, f == f, f != 1, divmod(int(f), 2), math.isnan(f)
+
+    check(mathematical, t(0.5, 0.75), t(3.0, -9.0))
+
+
+def test_texts() -> None:
+    def texts(x):
+        n = int(x.sum())
+        return f"n={n:>4} {x.max().item():.2f} {n!r}", "%d of %s" % (n, "x"), str(n) + "!", f"{'plain'}"
+
+    check(texts, t(1.0, 2.0), t(5.0, 2.0))
+
+
+def test_print_prints_at_each_run(capsys: pytest.CaptureFixture[str]) -> None:
+    def chatty(x):
+        if x.sum() > 0:
+            print("positive", f"{x.sum().item():.1f}", sep=": ")
+        else:
+            print("negative")
+        return x
+
+    program = capture(convert(chatty), bind(chatty, t(1.0, 2.0)), convert=convert)
+    assert capsys.readouterr().out == ""
+    run = compile_program(program).run
+    run(t(1.0, 2.0))
+    run(t(-1.0, 2.0 - 4))
+    assert capsys.readouterr().out == "positive: 3.0\nnegative\n"
+
+
+def test_exceptions_with_run_time_texts() -> None:
+    def strict(x):
+        if x.sum() > 2:
+            raise ValueError(f"sum is {x.sum().item()}")
+        return x
+
+    check(strict, t(1.0, 0.0), t(2.0, 3.0), t(4.0, 5.0), ways=3)
+
+
+def test_zero_division_is_raised_by_the_program() -> None:
+    def divided(x):
+        return 10 // int(x.sum())
+
+    check(divided, t(1.0, 2.0), t(1.0, -1.0))
+
+
+def test_in_code_that_is_not_converted_a_number_forks() -> None:
+    def positions(x):
+        return sorted([3, int(x[0]), 1], key=lambda n: -n), [1, 2, 3].index(2)
+
+    check(positions, t(2.0, 0.0), t(5.0, 0.0), t(-5.0, 0.0), ways=3)
+
+
+def test_a_number_as_a_key_is_refused_with_a_remedy() -> None:
+    def keyed(x):
+        return {int(x.sum()): 1}
+
+    with pytest.raises(CaptureError, match="hash") as caught:
+        capture(convert(keyed), bind(keyed, torch.ones(2)), convert=convert)
+    assert caught.value.remedy

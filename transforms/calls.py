@@ -1,0 +1,55 @@
+"""Sends every call through the operator that knows the converted form of what is called.
+
+y = f(x, *rest)                 ->  y = _d2s.call(f)(x, *rest)
+items.append(x)                 ->  _d2s.call(items.append)(x)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gast
+
+from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.templates import expression
+
+# They look at the frame that calls them, or at the names of the function that they stand in.
+_LEFT_ALONE = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
+
+
+def transform(node: Any, context: Context) -> Any:
+    """Rewrite the calls in the functions of a tree."""
+    return _Calls().visit(node)
+
+
+def is_operator(function: Any) -> bool:
+    """Whether an expression names a conversion operator."""
+    return (
+        isinstance(function, gast.Attribute)
+        and isinstance(function.value, gast.Name)
+        and function.value.id == OPERATORS
+    )
+
+
+class _Calls(gast.NodeTransformer):
+    def _visit_definition(self, node: Any) -> Any:
+        """Defaults and decorators belong to the code around a function, and run when it is defined."""
+        node.body = [self.visit(statement) for statement in node.body]
+        return node
+
+    visit_FunctionDef = _visit_definition
+    visit_AsyncFunctionDef = _visit_definition
+
+    def visit_ClassDef(self, node: Any) -> Any:
+        node.body = [
+            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
+        ]
+        return node
+
+    def visit_Call(self, node: Any) -> Any:
+        self.generic_visit(node)
+        function = node.func
+        if is_operator(function) or (isinstance(function, gast.Name) and function.id in _LEFT_ALONE):
+            return node
+        node.func = expression("operators.call(function)", node, operators=OPERATORS, function=function)
+        return node
