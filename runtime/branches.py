@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import refuse_own
 from d2s.runtime.journal import MISSING, ContentsLocation, Location
 from d2s.runtime.locations import user_location
-from d2s.runtime.merging import CannotMergeError, Merger
-from d2s.runtime.program import Block, If, Value, Yield
+from d2s.runtime.program import Block, If, Tree, Value, ValueType, Yield
+from d2s.runtime.specs import CannotJoinError, Joiner, Known, Spec, of_contents, part_tree, parts, stand_in
 
 if TYPE_CHECKING:
     from d2s.runtime.recorder import Recorder
@@ -42,6 +43,7 @@ def record_branch(
     value, known = recorder.condition(condition)
     if known is not None or value.number in region.forked:
         return (if_true if recorder.decide(condition) else if_false)()
+    place = user_location()
     carried, scratch = list(carried), list(scratch)
     before = {location: location.read() for location in [*carried, *scratch]}
     region.open.append(value.number)
@@ -50,13 +52,13 @@ def record_branch(
         for truth, run in ((True, if_true), (False, if_false))
     ]
     region.open.pop()
-    merger = Merger(recorder)
+    merge = _Merge(recorder)
     try:
-        merged = _merge_places(merger, before, sides, scratch)
-        answer = merger.merge(sides[0].answer, sides[1].answer)
-    except CannotMergeError:
+        merged = merge.places(before, sides, scratch)
+        answer = merge.things(sides[0].answer, sides[1].answer)
+    except CannotJoinError:
         raise region.fork_if(value) from None
-    _emit(recorder, value, sides, merger)
+    merge.emit(value, sides, place)
     for location, thing in merged.items():
         recorder.journal.write(location, thing)
     return answer
@@ -85,25 +87,51 @@ def _record_side(
     return Side(block, answer, after)
 
 
-def _merge_places(
-    merger: Merger, before: dict[Location, Any], sides: list[Side], scratch: list[Location]
-) -> dict[Location, Any]:
-    merged: dict[Location, Any] = {}
-    for location in dict.fromkeys([*sides[0].after, *sides[1].after]):
-        if location in scratch:
-            merged[location] = MISSING
-            continue
-        old = before[location] if location in before else location.read()
-        left, right = (side.after.get(location, old) for side in sides)
-        contents = isinstance(location, ContentsLocation)
-        merged[location] = merger.merge_contents(left, right) if contents else merger.merge(left, right)
-    return merged
+class _Merge:
+    """What two sides left, made one; `results` are the values that this takes, each with what the sides yield."""
 
+    def __init__(self, recorder: Recorder):
+        self.recorder = recorder
+        self.joiner = Joiner(recorder)
+        self.results: list[Value] = []
+        self.yields: tuple[list[Tree], list[Tree]] = ([], [])
+        self._made: dict[tuple[int, int], Any] = {}
 
-def _emit(recorder: Recorder, condition: Value, sides: list[Side], merger: Merger) -> None:
-    then, orelse = (side.block for side in sides)
-    then.terminator = Yield([left for _, left, _ in merger.results])
-    orelse.terminator = Yield([right for _, _, right in merger.results])
-    if then.ops or orelse.ops or merger.results:
-        results = [value for value, _, _ in merger.results]
-        recorder.emit(If(condition, then, orelse, results, user_location()))
+    def places(self, before: dict[Location, Any], sides: list[Side], scratch: list[Location]) -> dict[Location, Any]:
+        """What each place that a side has changed holds now."""
+        merged: dict[Location, Any] = {}
+        for location in dict.fromkeys([*sides[0].after, *sides[1].after]):
+            if location in scratch:
+                merged[location] = MISSING
+                continue
+            old = before[location] if location in before else location.read()
+            left, right = (side.after.get(location, old) for side in sides)
+            if isinstance(location, ContentsLocation):
+                merged[location] = self._fill(self.joiner.join(of_contents(left), of_contents(right)), left, right)
+            else:
+                merged[location] = self.things(left, right)
+        return merged
+
+    def things(self, left: Any, right: Any) -> Any:
+        """One thing for two, the same for the same two."""
+        key = (id(left), id(right))
+        if key not in self._made:
+            self._made[key] = self._fill(self.joiner.join(Known(left), Known(right)), left, right)
+        return self._made[key]
+
+    def _fill(self, spec: Spec, left: Any, right: Any) -> Any:
+        for yielded, thing in zip(self.yields, (left, right), strict=True):
+            yielded += [part_tree(self.recorder, part) for part in parts(spec, thing)]
+        return stand_in(spec, self._result)
+
+    def _result(self, value_type: ValueType) -> Any:
+        self.results.append(self.recorder.fresh(value_type))
+        return self.recorder.stand_in(self.results[-1])
+
+    def emit(self, condition: Value, sides: list[Side], place: Place | None) -> None:
+        """Add the `if`, unless nothing came of it."""
+        for side, yielded in zip(sides, self.yields, strict=True):
+            side.block.terminator = Yield(yielded)
+        then, orelse = (side.block for side in sides)
+        if then.ops or orelse.ops or self.results:
+            self.recorder.emit(If(condition, then, orelse, self.results, place))

@@ -80,6 +80,7 @@ class Recorder(TorchFunctionMode):
         self.region: Region | None = None
         self.block = Block()
         self.facts = Facts()
+        self.handlers = 0
         self.next_number = 0
         self._inputs: dict[int, Input] = {}
         self._lifted: list[Any] = []

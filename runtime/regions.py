@@ -7,7 +7,7 @@ and its block has a branch there with the rest in both sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,16 +38,16 @@ class Restart(BaseException):
 class Region:
     """One exploration of a region: which path is being recorded, and what is known from the paths before.
 
-    `forked` holds the numbers of the conditions whose `if` could not be merged and forks instead; `open` those of
-    the ifs that are being recorded now, outermost first.
+    `forked` holds the keys of the constructs that could not be recorded as such and fork instead: the number of the
+    condition for an `if`, `loop_key` for a loop; `open` those of the constructs that are being recorded now.
     """
 
     recorder: Recorder
     forced: Path = ()
     taken: list[tuple[Value, bool]] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
-    forked: set[int] = field(default_factory=set)
-    open: list[int] = field(default_factory=list)
+    forked: set[Hashable] = field(default_factory=set)
+    open: list[Hashable] = field(default_factory=list)
     paths: int = 0
     highest: int = 0
     _starts: dict[Path, int] = field(default_factory=dict)

@@ -19,7 +19,7 @@ import gast
 
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.exits import ExitLowering, exits_in_finally
-from d2s.transforms.scopes import map_functions
+from d2s.transforms.scopes import OwnStatements, map_functions
 from d2s.transforms.templates import expression, statements, thunk
 
 
@@ -29,14 +29,9 @@ def transform(node: Any, context: Context) -> Any:
     def change(function: Any) -> Any:
         if exits_in_finally(function, (gast.Break,)):
             return function
-        function.body = [new for statement in function.body for new in _as_list(_Loops(context).visit(statement))]
-        return function
+        return _Loops(context).rewrite(function)
 
     return map_functions(node, change)
-
-
-def _as_list(visited: Any) -> list[Any]:
-    return visited if isinstance(visited, list) else [visited]
 
 
 class _Breaks(ExitLowering):
@@ -46,17 +41,11 @@ class _Breaks(ExitLowering):
         return statements("flag = True", node, flag=self.flag)
 
 
-class _Loops(gast.NodeTransformer):
-    """Visits the loops of one function, inner ones first."""
+class _Loops(OwnStatements):
+    """Rewrites the loops of one function, inner ones first."""
 
     def __init__(self, context: Context):
         self.context = context
-
-    def visit_FunctionDef(self, node: Any) -> Any:
-        return node
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-    visit_ClassDef = visit_FunctionDef
 
     def visit_While(self, node: Any) -> Any:
         self.generic_visit(node)

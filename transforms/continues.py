@@ -15,7 +15,7 @@ import gast
 
 from d2s.transforms.context import Context
 from d2s.transforms.exits import ExitLowering, exits_in_finally
-from d2s.transforms.scopes import map_functions
+from d2s.transforms.scopes import OwnStatements, map_functions
 from d2s.transforms.templates import statements
 
 
@@ -23,9 +23,9 @@ def transform(node: Any, context: Context) -> Any:
     """Rewrite every loop in the functions of a tree that has a `continue`."""
 
     def change(function: Any) -> Any:
-        if not exits_in_finally(function, (gast.Continue,)):
-            function.body = [_Loops(context).visit(statement) for statement in function.body]
-        return function
+        if exits_in_finally(function, (gast.Continue,)):
+            return function
+        return _Loops(context).rewrite(function)
 
     return map_functions(node, change)
 
@@ -39,17 +39,11 @@ class _Continues(ExitLowering):
         return [gast.copy_location(gast.Pass(), node)]
 
 
-class _Loops(gast.NodeTransformer):
-    """Visits the loops of one function, inner ones first."""
+class _Loops(OwnStatements):
+    """Rewrites the loops of one function, inner ones first."""
 
     def __init__(self, context: Context):
         self.context = context
-
-    def visit_FunctionDef(self, node: Any) -> Any:
-        return node
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-    visit_ClassDef = visit_FunctionDef
 
     def visit_While(self, node: Any) -> Any:
         self.generic_visit(node)

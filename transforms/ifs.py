@@ -25,7 +25,7 @@ from d2s.transforms.scopes import map_functions
 
 def transform(node: Any, context: Context) -> Any:
     """Rewrite every `if` in the functions of a tree that control does not leave."""
-    return map_functions(node, lambda function: _Ifs(function, context).rewrite())
+    return map_functions(node, lambda function: _Ifs(function, context).rewrite(function))
 
 
 class _Ifs(FunctionRegions):

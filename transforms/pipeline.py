@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from d2s.transforms import activity, breaks, calls, continues, declarations, expressions, ifs, returns, supers, writes
+from d2s.transforms import (
+    activity,
+    breaks,
+    calls,
+    continues,
+    declarations,
+    expressions,
+    handlers,
+    ifs,
+    loops,
+    returns,
+    supers,
+    writes,
+)
 from d2s.transforms.context import Context
 
 Pass = Callable[[Any, Context], Any]
@@ -25,6 +38,8 @@ def passes() -> list[tuple[str, Pass]]:
         # Looks at the function while its `if`s and loops still stand; the passes for them read what it found.
         ("activity", activity.transform),
         ("ifs", ifs.transform),
+        ("loops", loops.transform),
+        ("handlers", handlers.transform),
         # After ifs and loops, whose bodies they look into; calls of the operators themselves stay as they are.
         ("calls", calls.transform),
         ("writes", writes.transform),

@@ -9,35 +9,20 @@ import gast
 
 from d2s.transforms.activity import Activity
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import walk_own
+from d2s.transforms.scopes import OwnStatements, walk_own
 from d2s.transforms.templates import expression, statements
 
 _LEAVES_EARLY = (gast.Return, gast.Break, gast.Continue, gast.Yield, gast.YieldFrom, gast.Await)
 
 
-class FunctionRegions(gast.NodeTransformer):
-    """Rewrites the statements of one function; a base for the passes that make regions."""
+class FunctionRegions(OwnStatements):
+    """A base for the passes that make regions of one function's statements."""
 
     def __init__(self, function: Any, context: Context):
-        self.function = function
         self.context = context
         self.globals = frozenset(
             name for node in walk_own(function.body) if isinstance(node, gast.Global) for name in node.names
         )
-
-    def rewrite(self) -> Any:
-        """The function with its own statements rewritten."""
-        holder = gast.Module(self.function.body, [])
-        self.function.body = self.generic_visit(holder).body
-        return self.function
-
-    def _skip(self, node: Any) -> Any:
-        return node
-
-    # Functions inside are rewritten on their own; the statements of a class body can't be a function.
-    visit_FunctionDef = _skip
-    visit_AsyncFunctionDef = _skip
-    visit_ClassDef = _skip
 
     def is_left_early(self, nodes: list[Any]) -> bool:
         """Whether control may leave the statements other than at their end: they can't be a function."""

@@ -47,6 +47,22 @@ def map_blocks(statement: Any, change: Callable[[str, list[Any]], list[Any]]) ->
     return statement
 
 
+class OwnStatements(gast.NodeTransformer):
+    """A base for passes that rewrite a function's own statements: what is defined inside is left alone."""
+
+    def rewrite(self, function: Any) -> Any:
+        """The function with its body rewritten."""
+        function.body = self.generic_visit(gast.Module(function.body, [])).body
+        return function
+
+    def _skip(self, node: Any) -> Any:
+        return node
+
+    visit_FunctionDef = _skip
+    visit_AsyncFunctionDef = _skip
+    visit_ClassDef = _skip
+
+
 def mark_owners(tree: Any, owner: str | None) -> None:
     """Give every function in a tree an attribute `owner`: the name of the class whose private names it sees."""
     for child in gast.iter_child_nodes(tree):

@@ -18,7 +18,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import map_functions, mark_owners
+from d2s.transforms.scopes import OwnStatements, map_functions, mark_owners
 from d2s.transforms.templates import expression, statements
 
 _SYMBOLS: dict[type, str] = {
@@ -41,7 +41,7 @@ _SYMBOLS: dict[type, str] = {
 def transform(node: Any, context: Context) -> Any:
     """Rewrite the writes in the functions of a tree; those of class bodies stay."""
     mark_owners(node, context.owner)
-    return map_functions(node, lambda function: _Writes(context, function).rewrite())
+    return map_functions(node, lambda function: _Writes(context, function.owner).rewrite(function))
 
 
 def _constant(value: Any, at: Any) -> Any:
@@ -66,30 +66,17 @@ def _loaded(node: Any) -> Any:
     return node
 
 
-class _Writes(gast.NodeTransformer):
-    """Rewrites the statements of one function."""
-
-    def __init__(self, context: Context, function: Any):
+class _Writes(OwnStatements):
+    def __init__(self, context: Context, owner: str | None):
         self.context = context
-        self.function = function
-
-    def rewrite(self) -> Any:
-        self.function.body = self.generic_visit(gast.Module(self.function.body, [])).body
-        return self.function
+        self.owner = (owner or "").lstrip("_")
 
     def _name(self, target: Any) -> Any:
         """The name of an attribute as the compiler would store it: private ones carry their class."""
-        name, owner = target.attr, (self.function.owner or "").lstrip("_")
+        name, owner = target.attr, self.owner
         if owner and name.startswith("__") and not name.endswith("__"):
             name = f"_{owner}{name}"
         return _constant(name, target)
-
-    def _skip(self, node: Any) -> Any:
-        return node
-
-    visit_FunctionDef = _skip
-    visit_AsyncFunctionDef = _skip
-    visit_ClassDef = _skip
 
     # -------------------------------------------------------------- plain assignments
 

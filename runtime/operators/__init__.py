@@ -5,7 +5,6 @@ it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one
 only when the program runs has it recorded.
 """
 
-from d2s.runtime.merging import UNSET
 from d2s.runtime.operators.calls import call, converting_modules
 from d2s.runtime.operators.decisions import (
     and_,
@@ -18,7 +17,8 @@ from d2s.runtime.operators.decisions import (
     or_,
     or_test,
 )
-from d2s.runtime.operators.loops import until
+from d2s.runtime.operators.handlers import entered, handling
+from d2s.runtime.operators.loops import for_, until, while_
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
     delete_attribute,
@@ -29,6 +29,7 @@ from d2s.runtime.operators.writes import (
     update_attribute,
     update_item,
 )
+from d2s.runtime.specs import UNSET
 
 __all__ = [
     "UNSET",
@@ -40,7 +41,10 @@ __all__ = [
     "converting_modules",
     "delete_attribute",
     "delete_item",
+    "entered",
+    "for_",
     "formatted",
+    "handling",
     "if_",
     "if_expression",
     "not_",
@@ -54,4 +58,5 @@ __all__ = [
     "update",
     "update_attribute",
     "update_item",
+    "while_",
 ]

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
+
+from d2s.runtime.branches import record_branch
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.journal import CellLocation, Location
+from d2s.runtime.loops import NotStableError, aside, loop_key, record_loop
+from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
+from d2s.runtime.operators.sequences import MOST_UNROLLED, StagedSequence, as_sequence
+from d2s.runtime.operators.staging import Thunk, is_staged, shared_locations
+from d2s.runtime.recorder import Recorder, active_recorder
+
+MOST_PEELED = 3
 
 
 class until:
@@ -24,3 +36,154 @@ class until:
             except StopIteration:
                 return
             yield item
+
+
+def while_(loop_test: Thunk, loop_body: Thunk, carried: tuple[str, ...]) -> None:
+    """`while loop_test(): loop_body()`; the two bind the variables that `carried` names."""
+    recorder = active_recorder()
+    if recorder is not None:
+        shared = shared_locations([loop_test, loop_body], carried)
+        _record_while(recorder, loop_test, loop_body, shared)
+        return
+    while loop_test():
+        loop_body()
+
+
+def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[str, ...]) -> None:
+    """`for item in items: loop_body(item)`; the body binds the variables that `carried` names."""
+    recorder = active_recorder()
+    if recorder is None:
+        for item in items:
+            loop_body(item)
+        return
+    stop: Thunk | None = None
+    if isinstance(items, until):
+        stop, items = items.stop, items.iterable
+    shared = shared_locations([loop_body], carried)
+    sequence = as_sequence(items)
+    if sequence is not None and (is_staged(sequence.length) or sequence.length > MOST_UNROLLED):
+        _record_for(recorder, sequence, loop_body, stop, shared)
+    else:
+        _unroll(recorder, items, loop_body, stop, shared)
+
+
+# ------------------------------------------------------------------ while
+
+
+def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Location]) -> None:
+    """Unroll while the test is known; from where it is not, one loop, after as many single trips as that needs."""
+    peeled = trips = 0
+    while True:
+        assert recorder.region is not None
+        key = loop_key(recorder)
+        if key in recorder.region.forked:
+            test, body, shared = _with_test_in_body(test, body, shared)
+            known: Any = None
+        else:
+            known = _known_truth(recorder, key, test, shared)
+        if known is False:
+            return
+        if known is None or trips >= MOST_UNROLLED:
+            try:
+                record_loop(recorder, key, _truth_of(test), body, shared)
+                return
+            except NotStableError as error:
+                peeled += 1
+                if peeled > MOST_PEELED:
+                    raise CaptureError(
+                        f"a loop changes a variable from one kind of thing to another in every trip: {error}",
+                        "give it the same type before the loop and in every trip",
+                    ) from None
+        if known is None and not recorder.decide(test()):
+            return
+        body()
+        trips += 1
+
+
+def _truth_of(test: Thunk) -> Thunk:
+    return lambda: truth(test())
+
+
+def _known_truth(recorder: Recorder, key: Hashable, test: Thunk, shared: list[Location]) -> bool | None:
+    """The truth of a loop's test if it is known, else None and nothing is recorded."""
+    mark, start = recorder.journal.mark(), recorder.next_number
+    for location in shared:
+        recorder.journal.note(location)
+    with aside(recorder, key) as block:
+        result = truth(test())
+    if is_staged(result):
+        recorder.journal.undo(mark)
+        recorder.next_number = start
+        return None
+    recorder.block.ops += block.ops
+    return bool(result)
+
+
+def _with_test_in_body(test: Thunk, body: Thunk, shared: list[Location]) -> tuple[Thunk, Thunk, list[Location]]:
+    """The same loop for a test that decides something itself: it is asked in the body, which may fork."""
+    go_on = types.CellType(True)
+
+    def both() -> None:
+        if recorded := active_recorder():
+            recorded.journal.note(CellLocation(go_on))
+        go_on.cell_contents = if_expression(test(), lambda: _ran(body), lambda: False)
+
+    return lambda: go_on.cell_contents, both, [*shared, CellLocation(go_on)]
+
+
+def _ran(body: Thunk) -> bool:
+    body()
+    return True
+
+
+# ------------------------------------------------------------------ for
+
+
+def _record_for(
+    recorder: Recorder,
+    sequence: StagedSequence,
+    body: Callable[[Any], None],
+    stop: Thunk | None,
+    shared: list[Location],
+) -> None:
+    """One loop of the program, over the positions of a sequence."""
+    position = types.CellType(0)
+
+    def test() -> Any:
+        more = position.cell_contents < sequence.length
+        return truth(more) if stop is None else and_test(more, lambda: not_(stop()))
+
+    def trip() -> None:
+        body(sequence.item(position.cell_contents))
+        position.cell_contents = position.cell_contents + 1
+
+    _record_while(recorder, test, trip, [*shared, CellLocation(position)])
+
+
+def _unroll(
+    recorder: Recorder,
+    items: Iterable[Any],
+    body: Callable[[Any], None],
+    stop: Thunk | None,
+    shared: list[Location],
+) -> None:
+    """Every trip on its own; after a break that only the run knows, the trips that follow are branches."""
+    iterator = iter(items)
+    while True:
+        stopped = False if stop is None else stop()
+        if not is_staged(stopped) and stopped:
+            return
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        if is_staged(stopped):
+            _trip_unless(recorder, stopped, item, body, shared)
+        else:
+            body(item)
+
+
+def _trip_unless(
+    recorder: Recorder, stopped: Any, item: Any, body: Callable[[Any], None], shared: list[Location]
+) -> None:
+    record_branch(recorder, stopped, lambda: None, lambda: body(item), shared)

@@ -1,0 +1,105 @@
+"""Sequences that a loop of the program can go over: rows of a tensor, ranges, and what is made of them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.operators.builtins import REPLACEMENTS, int_, min_
+from d2s.runtime.operators.staging import is_staged, recorder_for
+
+# A loop whose number of trips is known is unrolled up to this many, and one loop of the program beyond.
+MOST_UNROLLED = 16
+
+
+@dataclass(frozen=True)
+class StagedSequence:
+    """A sequence by its length, which may be known only when the program runs, and its items by position."""
+
+    length: Any
+    item: Callable[[Any], Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        position = 0
+        while position < self.length:
+            yield self.item(position)
+            position += 1
+
+    def __len__(self) -> int:
+        return int(self.length)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.item(position)
+
+
+def as_sequence(items: Any) -> StagedSequence | None:
+    """The sequence that a loop over `items` goes over, None where items must come one by one."""
+    if isinstance(items, StagedSequence):
+        return items
+    if isinstance(items, torch.Tensor) and items.dim() > 0:
+        return StagedSequence(items.shape[0], lambda position: items[position])
+    if isinstance(items, range):
+        return StagedSequence(len(items), lambda position: items.start + position * items.step)
+    return None
+
+
+def range_length(start: int, stop: int, step: int) -> int:
+    """`len(range(start, stop, step))`."""
+    return len(range(start, stop, step))
+
+
+def range_(*bounds: Any) -> Any:
+    """`range(...)`."""
+    recorder = recorder_for(*bounds)
+    if recorder is None:
+        return range(*bounds)
+    start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    start, stop, step = (int_(bound) if isinstance(bound, torch.Tensor) else bound for bound in (start, stop, step))
+    length = recorder.number_call(range_length, (start, stop, step), int)
+    if not is_staged(start) and (start, step) == (0, 1):
+        return StagedSequence(length, lambda position: position)
+    return StagedSequence(length, lambda position: start + position * step)
+
+
+def enumerate_(items: Any, start: Any = 0) -> Any:
+    """`enumerate(items, start)`."""
+    sequence = as_sequence(items)
+    if sequence is None or not _must_be_one_loop(sequence, start):
+        return enumerate(items, start)
+    return StagedSequence(sequence.length, lambda position: (position + start, sequence.item(position)))
+
+
+def zip_(*iterables: Any, **kwargs: Any) -> Any:
+    """`zip(...)`."""
+    sequences = [as_sequence(items) for items in iterables]
+    found = [sequence for sequence in sequences if sequence is not None]
+    if kwargs or not found or len(found) < len(iterables) or not any(map(_must_be_one_loop, found)):
+        return zip(*iterables, **kwargs)  # noqa: B905
+    length = min_(*(sequence.length for sequence in found)) if len(found) > 1 else found[0].length
+    return StagedSequence(length, lambda position: tuple(sequence.item(position) for sequence in found))
+
+
+def reversed_(items: Any) -> Any:
+    """`reversed(items)`."""
+    sequence = as_sequence(items) if isinstance(items, range | StagedSequence) else None
+    if sequence is None or not _must_be_one_loop(sequence):
+        return reversed(items)
+    return StagedSequence(sequence.length, lambda position: sequence.item(sequence.length - 1 - position))
+
+
+def _must_be_one_loop(sequence: StagedSequence, *others: Any) -> bool:
+    return is_staged(sequence.length) or any(map(is_staged, others)) or sequence.length > MOST_UNROLLED
+
+
+REPLACEMENTS.update(
+    {
+        builtins.range: range_,
+        builtins.enumerate: enumerate_,
+        builtins.zip: zip_,
+        builtins.reversed: reversed_,
+    }
+)

@@ -1,0 +1,252 @@
+"""What is known of a thing that may be one of several: of a place after a branch, of a place in every trip of a loop.
+
+    spec ::= Known(thing)                   this very thing, or one that can't be told from it
+           | OfTensor(type)                 a tensor of this type
+           | OfPython(class)                a number or a text of this class
+           | OfTuple(like, specs)           a tuple, named tuple or Size like this one
+           | OfContents(like, keys, specs)  what a list, dict, set or deque contains
+
+`join` is the least that covers both; `stand_in` makes a thing for a spec, with a value of the program for each part
+that is not known; `parts` are those parts of a thing that a spec covers.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from d2s.runtime.numbers import is_run_time_number, number_kind
+from d2s.runtime.program import PythonType, TensorType, Tree, ValueType
+from d2s.runtime.structures import rebuilt
+from d2s.runtime.texts import is_run_time_text
+
+if TYPE_CHECKING:
+    from d2s.runtime.recorder import Recorder
+
+
+class Unset(enum.Enum):
+    """The value of a variable that will be set before it is read; it joins with anything."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
+
+_EQUAL_IS_SAME = (int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, range)
+
+
+class CannotJoinError(Exception):
+    """Two things have no spec in common; never leaves the runtime."""
+
+    def __init__(self, left: Any, right: Any):
+        super().__init__(f"{describe(left)} and {describe(right)}")
+
+
+def describe(thing: Any) -> str:
+    """A few words for messages."""
+    if isinstance(thing, torch.Tensor):
+        return "a tensor"
+    text = repr(thing)
+    return text if len(text) <= 40 else f"a {type(thing).__name__}"
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    thing: Any
+
+
+@dataclass(frozen=True)
+class OfTensor:
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class OfPython:
+    kind: type
+
+
+@dataclass(frozen=True)
+class OfTuple:
+    like: Any = field(compare=False)
+    items: tuple[Spec, ...]
+
+
+@dataclass(frozen=True)
+class OfContents:
+    """`keys` are those of a dict; a set is only ever joined with an equal one."""
+
+    like: Any = field(compare=False)
+    keys: tuple[Any, ...]
+    items: tuple[Spec, ...]
+
+
+Spec = Known | OfTensor | OfPython | OfTuple | OfContents
+
+
+def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
+    """Whether two things can't be told apart, now and when the program runs."""
+    if left is right:
+        return True
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return recorder.value_of(left) == recorder.value_of(right)
+    if type(left) is not type(right):
+        return False
+    if is_run_time_number(left) or is_run_time_text(left):
+        return bool(left.value == right.value)
+    if isinstance(left, tuple):
+        pairs = zip(left, right, strict=False)
+        return len(left) == len(right) and all(is_same(recorder, a, b) for a, b in pairs)
+    if type(left) in _EQUAL_IS_SAME:
+        # The texts differ for 0.0 and -0.0, which are equal, and agree for nan, which is not.
+        return repr(left) == repr(right)
+    return isinstance(left, types.MethodType) and left == right
+
+
+def of_contents(contents: Any) -> OfContents:
+    """The spec of a copy of what a container contains."""
+    keys = tuple(contents) if isinstance(contents, dict) else ()
+    items = contents.values() if isinstance(contents, dict) else contents
+    return OfContents(contents, keys, tuple(map(Known, items)))
+
+
+class Joiner:
+    """Joins specs in one recording. `texts` says whether two texts become one of the run's, or can't be joined."""
+
+    def __init__(self, recorder: Recorder, texts: bool = False):
+        self.recorder = recorder
+        self.texts = texts
+
+    def join(self, left: Spec, right: Spec) -> Spec:
+        """The least spec that covers both.
+
+        Raises:
+            CannotJoinError: there is none.
+        """
+        if isinstance(left, Known) and isinstance(right, Known):
+            return self._join_known(left.thing, right.thing)
+        if isinstance(left, OfContents) and isinstance(right, OfContents):
+            return self._join_contents(left, right)
+        for spec, other in ((left, right), (right, left)):
+            if isinstance(spec, Known) and spec.thing is UNSET:
+                return other
+        left, right = self.general(left), self.general(right)
+        if isinstance(left, OfTensor) and isinstance(right, OfTensor):
+            return OfTensor(join_tensor_types(left.type, right.type))
+        if isinstance(left, OfTuple) and isinstance(right, OfTuple):
+            return self._join_tuples(left, right)
+        if isinstance(left, OfPython) and left == right:
+            return left
+        raise CannotJoinError(left, right)
+
+    def general(self, spec: Spec) -> Spec:
+        """What is left of a spec when the thing itself is not meant: only its type, where the program can hold it."""
+        if not isinstance(spec, Known):
+            return spec
+        thing = spec.thing
+        if isinstance(thing, torch.Tensor):
+            return OfTensor(self.recorder.type_of(thing))
+        kind = number_kind(thing)
+        if kind is not None:
+            return OfPython(kind)
+        if is_run_time_text(thing) or (type(thing) is str and self.texts):
+            return OfPython(str)
+        if isinstance(thing, tuple):
+            return OfTuple(thing, tuple(map(Known, thing)))
+        return spec
+
+    def _join_known(self, left: Any, right: Any) -> Spec:
+        if is_same(self.recorder, left, right):
+            return Known(left)
+        if left is UNSET or right is UNSET:
+            return self._of_run_time(right if left is UNSET else left)
+        lefts, rights = self.general(Known(left)), self.general(Known(right))
+        if isinstance(lefts, Known) or isinstance(rights, Known):
+            raise CannotJoinError(left, right)
+        return self.join(lefts, rights)
+
+    def _of_run_time(self, thing: Any) -> Spec:
+        """A spec that holds also where the values of this run are not seen: constants stay, the rest is general."""
+        if isinstance(thing, tuple):
+            return OfTuple(thing, tuple(map(self._of_run_time, thing)))
+        staged = isinstance(thing, torch.Tensor) or is_run_time_number(thing) or is_run_time_text(thing)
+        return self.general(Known(thing)) if staged else Known(thing)
+
+    def _join_tuples(self, left: OfTuple, right: OfTuple) -> Spec:
+        if type(left.like) is not type(right.like) or len(left.items) != len(right.items):
+            raise CannotJoinError(left.like, right.like)
+        return OfTuple(left.like, self._join_all(left.items, right.items))
+
+    def _join_contents(self, left: OfContents, right: OfContents) -> Spec:
+        same_keys = left.keys == right.keys and len(left.items) == len(right.items)
+        if isinstance(left.like, set) and left.like != right.like:
+            raise CannotJoinError(left.like, right.like)
+        if not same_keys:
+            raise CannotJoinError(left.like, right.like)
+        return OfContents(left.like, left.keys, self._join_all(left.items, right.items))
+
+    def _join_all(self, left: tuple[Spec, ...], right: tuple[Spec, ...]) -> tuple[Spec, ...]:
+        return tuple(self.join(a, b) for a, b in zip(left, right, strict=True))
+
+
+def is_equal(recorder: Recorder, left: Spec, right: Spec) -> bool:
+    """Whether two specs say the same."""
+    if isinstance(left, Known) and isinstance(right, Known):
+        return is_same(recorder, left.thing, right.thing)
+    if isinstance(left, OfTuple | OfContents) and type(left) is type(right):
+        pairs = zip(left.items, right.items, strict=False)
+        return len(left.items) == len(right.items) and all(is_equal(recorder, a, b) for a, b in pairs)
+    return left == right
+
+
+def join_tensor_types(left: TensorType, right: TensorType) -> TensorType:
+    """The type of a tensor that may be either.
+
+    Raises:
+        CannotJoinError: they differ in more than the sizes.
+    """
+    if left.dtype != right.dtype or left.device != right.device or len(left.shape) != len(right.shape):
+        raise CannotJoinError(left, right)
+    sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
+    return TensorType(left.dtype, sizes, left.device, left.requires_grad or right.requires_grad)
+
+
+def stand_in(spec: Spec, make: Callable[[ValueType], Any]) -> Any:
+    """A thing that a spec covers; `make` gives the parts of a type."""
+    match spec:
+        case Known(thing):
+            return thing
+        case OfTensor(tensor_type):
+            return make(tensor_type)
+        case OfPython(kind):
+            return make(PythonType(kind))
+        case OfTuple(like, items):
+            return rebuilt(like, [stand_in(item, make) for item in items])
+        case OfContents(like, keys, items):
+            things = [stand_in(item, make) for item in items]
+            if isinstance(like, dict):
+                return dict(zip(keys, things, strict=True))
+            return like if isinstance(like, set) else type(like)(things)
+
+
+def parts(spec: Spec, thing: Any) -> list[Any]:
+    """The parts of a thing that a spec says no more of than the type, in order."""
+    match spec:
+        case Known():
+            return []
+        case OfTuple(_, items):
+            things = [UNSET] * len(items) if thing is UNSET else thing
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+        case OfContents(like, keys, items):
+            things = [thing[key] for key in keys] if isinstance(like, dict) else list(thing)
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+    return [thing]
+
+
+def part_tree(recorder: Recorder, part: Any) -> Tree:
+    """A part in the program; one that is unset yields anything, for it is not read."""
+    return None if part is UNSET else recorder.operand(part)
