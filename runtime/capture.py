@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from d2s.runtime.errors import refuse_own
-from d2s.runtime.exceptions import record_raise
+from d2s.runtime.guards import Guard, program_guards
 from d2s.runtime.lifting import Reachable
-from d2s.runtime.operators import converting_modules
+from d2s.runtime.operators.calls import converting_modules, note_stores
+from d2s.runtime.outputs import end
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.program import Program, Return, Terminator, map_tree
-from d2s.runtime.recorder import Recorder
+from d2s.runtime.program import Block, Program, Terminator
+from d2s.runtime.recorder import CounterFound, Recorder
 from d2s.runtime.regions import record_region
 from d2s.runtime.rules import RULES
-from d2s.runtime.sources import Argument, free_variables, read
+from d2s.runtime.sources import Argument
 
 Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A program and what it assumes of the arguments."""
+
+    program: Program
+    guards: list[Guard]
 
 
 def capture(
@@ -27,8 +37,8 @@ def capture(
     bound: inspect.BoundArguments,
     name: str = "",
     convert: Convert = lambda function: function,
-) -> Program:
-    """The program of `function(*bound.args, **bound.kwargs)`.
+) -> Capture:
+    """The program of `function(*bound.args, **bound.kwargs)`, which leaves the arguments as they are.
 
     `convert` gives the rewritten form of a function that it calls.
 
@@ -38,21 +48,32 @@ def capture(
     reachable = Reachable()
     for parameter, value in bound.arguments.items():
         reachable.add_root(Argument(parameter), value)
-    for source in free_variables(function).values():
-        reachable.add_root(source, read(source, bound.arguments))
+    reachable.add_function(function)
     recorder = Recorder(reachable, convert, RULES)
     grad = torch.is_grad_enabled()
 
     def run() -> Terminator:
         with recorder.running(), converting_modules(recorder):
+            note_stores(recorder, function)
             try:
                 answer = function(*bound.args, **bound.kwargs)
             except Exception as error:
                 refuse_own(error)
-                return record_raise(recorder, error)
-            return Return(map_tree(recorder.operand, answer))
+                return end(recorder, None, error)
+            return end(recorder, answer)
 
-    body = record_region(recorder, run)
-    recorder.journal.undo(0)
+    try:
+        body = _record(recorder, run)
+    finally:
+        recorder.journal.undo(0)
     name = name or getattr(function, "__name__", "program")
-    return verify(Program(name, recorder.inputs, body, grad))
+    program = verify(Program(name, recorder.inputs, body, grad))
+    return Capture(program, program_guards(reachable, program, bound.arguments))
+
+
+def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
+    while True:
+        try:
+            return record_region(recorder, run)
+        except CounterFound:
+            recorder.journal.undo(0)

@@ -39,6 +39,11 @@ _PRINTED_AS_THEY_ARE = (bool, int, str, bytes, type(None), type(...))
 _counter = itertools.count(1)
 
 
+def next_filename(what: str) -> str:
+    """A name for a piece of generated code that no other has."""
+    return f"<d2s {what} {next(_counter)}>"
+
+
 @dataclass(frozen=True)
 class CompiledProgram:
     """A program as Python: `run(*inputs)` gives the answer, the writes of the end it took, and their values.
@@ -56,7 +61,7 @@ def compile_program(program: Program) -> CompiledProgram:
     printer = _Printer(program)
     printer.print_function()
     source = "\n".join(printer.lines) + "\n"
-    filename = f"<d2s program {program.name} {next(_counter)}>"
+    filename = next_filename(f"program {program.name}")
     namespace: dict[str, Any] = {"torch": torch, "operator": operator}
     namespace.update(printer.constants)
     exec(compile(source, filename, "exec"), namespace)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import D2SError, failing_call
 from d2s.runtime.locations import line_of_raise
-from d2s.runtime.program import PURE, Call, PythonType, Raise, map_tree
+from d2s.runtime.program import PURE, Call, PythonType, Tree, Value
 
 if TYPE_CHECKING:
     from d2s.runtime.recorder import Recorder
 
 
-def record_raise(recorder: Recorder, error: BaseException) -> Raise:
-    """The end of a path that raises."""
+def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
+    """The value of an exception that leaves the function; `tree` gives what its parts are in the program."""
     call = failing_call(error)
     if call is not None:
         recorder.emit(call)
         error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
     value = recorder.fresh(PythonType(type(error)))
-    attributes = {name: item for name, item in vars(error).items() if not name.startswith("__")}
-    parts = map_tree(recorder.operand, (error.args, attributes))
+    attributes = {name: tree(item) for name, item in vars(error).items() if not name.startswith("__")}
+    args = tuple(map(tree, error.args))
     place = line_of_raise(error)
-    recorder.emit(Call(remake_exception, (type(error), *parts), {}, value, PURE, location=place))
-    return Raise(value)
+    recorder.emit(Call(remake_exception, (type(error), args, attributes), {}, value, PURE, location=place))
+    return value
 
 
 def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, refuse_own
-from d2s.runtime.exceptions import record_raise
 from d2s.runtime.journal import ContentsLocation, Location
 from d2s.runtime.locations import user_location
+from d2s.runtime.outputs import end
 from d2s.runtime.program import Block, Condition, Continue, Terminator, Tree, Value, ValueType, While
 from d2s.runtime.regions import record_region
 from d2s.runtime.specs import (
@@ -142,7 +142,7 @@ class _LoopRecording:
                     f"a loop on values of tensors raises {type(error).__name__} inside a `try` or `with`",
                     "move the loop, or the raise, out of it",
                 ) from None
-            return record_raise(recorder, error)
+            return end(recorder, None, error)
         for location in dict.fromkeys([*self.carried, *recorder.journal.since(self.start)]):
             self._note(location)
         if any(not self._covers(location, spec) for location, spec in self.carried.items()):

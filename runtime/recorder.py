@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -13,10 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
 from d2s.runtime.facts import Facts
-from d2s.runtime.journal import Journal
+from d2s.runtime.journal import Journal, Location
 from d2s.runtime.lifting import Reachable, role_of
 from d2s.runtime.locations import user_location
-from d2s.runtime.numbers import is_run_time_number, make_number
+from d2s.runtime.numbers import is_run_time_number, make_number, number_kind
 from d2s.runtime.program import (
     ORDERED,
     PURE,
@@ -63,6 +63,13 @@ def active_recorder() -> Recorder | None:
     return _active.recorder
 
 
+class CounterFound(BaseException):
+    """A number of the user's that the call itself writes was taken for a constant: record again.
+
+    Not an `Exception`: no code of the user's may take it for one of theirs.
+    """
+
+
 class Recorder(TorchFunctionMode):
     """One recording: the block being filled, and which value stands for which object.
 
@@ -82,7 +89,8 @@ class Recorder(TorchFunctionMode):
         self.facts = Facts()
         self.handlers = 0
         self.next_number = 0
-        self._inputs: dict[int, Input] = {}
+        self._inputs: dict[Hashable, Input] = {}
+        self.counters: dict[Location, Source] = {}
         self._lifted: list[Any] = []
         self._forget_run()
 
@@ -103,6 +111,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
+            self._install_counters()
             yield
 
     # -------------------------------------------------------------- values
@@ -161,14 +170,31 @@ class Recorder(TorchFunctionMode):
         return entry[1]
 
     def input_value(self, thing: Any, value_type: ValueType, source: Source | None, role: Role) -> Value:
-        """The input for an object of the user's: the same on every run. Inputs have negative numbers."""
-        entry = self._inputs.get(id(thing))
-        if entry is None:
-            number = -1 - len(self._inputs)
-            entry = Input(Value(number, value_type), source or Constant(thing, f"constant{-number}"), role)
-            self._inputs[id(thing)] = entry
-            self._lifted.append(thing)
-        return entry.value
+        """The input for an object of the user's: the same on every run."""
+        self._lifted.append(thing)
+        return self._input(id(thing), value_type, source or Constant(thing, f"constant{len(self._inputs)}"), role)
+
+    def _input(self, key: Hashable, value_type: ValueType, source: Source, role: Role) -> Value:
+        """The input of a key. Inputs have negative numbers, which are no op's."""
+        if key not in self._inputs:
+            self._inputs[key] = Input(Value(-1 - len(self._inputs), value_type), source, role)
+        return self._inputs[key].value
+
+    def note_counter(self, location: Location, before: Any, after: Any, source: Source) -> None:
+        """A place of the user's was changed: if that is a number, it has to be an input of the program.
+
+        Raises:
+            CounterFound: it was not; record again.
+        """
+        if location not in self.counters and type(before) in (int, float, bool) and number_kind(after) is not None:
+            self.counters[location] = source
+            raise CounterFound
+
+    def _install_counters(self) -> None:
+        for location, source in self.counters.items():
+            kind = type(location.read())
+            value = self._input(location.key(), PythonType(kind), source, Role.COUNTER)
+            self.journal.write(location, self.number(kind, value))
 
     def operand(self, leaf: Any) -> Tree:
         """What an argument of a call is in the program."""

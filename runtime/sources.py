@@ -78,6 +78,18 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class Member:
+    """`base.name` where `base` is a module of torch that keeps it in one of its tables, such as `_parameters`."""
+
+    base: Source
+    table: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.base}.{self.name}"
+
+
+@dataclass(frozen=True)
 class Item:
     """`base[key]`."""
 
@@ -88,7 +100,7 @@ class Item:
         return f"{self.base}[{self.key!r}]"
 
 
-Source = Argument | Constant | Global | Cell | Attribute | Item
+Source = Argument | Constant | Global | Cell | Attribute | Member | Item
 
 
 def read(source: Source, arguments: Mapping[str, Any]) -> Any:
@@ -106,7 +118,7 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return source.namespace[source.name]
         case Cell(cell):
             return cell.cell_contents
-        case Attribute(base, name):
+        case Attribute(base, name) | Member(base, _, name):
             return getattr(read(base, arguments), name)
         case Item(base, key):
             return read(base, arguments)[key]
@@ -118,12 +130,13 @@ def free_variables(function: Any) -> dict[str, Source]:
     namespace = function.__globals__
     found: dict[str, Source] = {name: Global(namespace, name) for name in code.co_names if name in namespace}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        if not _is_empty(cell):
+        if not is_empty(cell):
             found[name] = Cell(cell, name)
     return found
 
 
-def _is_empty(cell: types.CellType) -> bool:
+def is_empty(cell: types.CellType) -> bool:
+    """Whether a variable of an enclosing function is not bound."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

@@ -5,7 +5,7 @@ it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one
 only when the program runs has it recorded.
 """
 
-from d2s.runtime.operators.calls import call, converting_modules
+from d2s.runtime.operators.calls import call
 from d2s.runtime.operators.decisions import (
     and_,
     and_test,
@@ -38,7 +38,6 @@ __all__ = [
     "call",
     "compare",
     "contains",
-    "converting_modules",
     "delete_attribute",
     "delete_item",
     "entered",

@@ -57,6 +57,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
         return REPLACEMENTS[function]
     if is_left_alone(function.__code__):
         return function
+    recorder.reachable.add_globals(function)
     note_stores(recorder, function)
     try:
         return recorder.convert(function)
@@ -64,7 +65,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
         return function  # it has no source: recorded as it is
 
 
-def note_stores(recorder: Recorder, function: types.FunctionType) -> None:
+def note_stores(recorder: Recorder, function: Any) -> None:
     """Tell the journal of the globals and the variables of outer functions that a function may write."""
     names_of_globals, names_of_cells = _stores(function.__code__)
     for name in names_of_globals:

@@ -292,7 +292,7 @@ def test_tracebacks_of_a_recording_point_at_the_users_line() -> None:
             y = x
         return y
 
-    program = capture(convert(failing), bind(failing, torch.ones(2)), convert=convert)
+    program = capture(convert(failing), bind(failing, torch.ones(2)), convert=convert).program
     made = [op for op in ops(program, object) if op.location]
     first = failing.__code__.co_firstlineno
     assert made[-1].location.line == first + 2

@@ -96,7 +96,7 @@ def test_print_prints_at_each_run(capsys: pytest.CaptureFixture[str]) -> None:
             print("negative")
         return x
 
-    program = capture(convert(chatty), bind(chatty, t(1.0, 2.0)), convert=convert)
+    program = capture(convert(chatty), bind(chatty, t(1.0, 2.0)), convert=convert).program
     assert capsys.readouterr().out == ""
     run = compile_program(program).run
     run(t(1.0, 2.0))

@@ -45,7 +45,7 @@ def observe(function: Callable[..., Any], **arguments: Any) -> Any:
 
 def check(function: Any, **arguments: Any) -> Program:
     """Capture on the arguments, then compare with eager on them and on others of the same signature."""
-    program = capture(function, bind(function, **copy.deepcopy(arguments)))
+    program = capture(function, bind(function, **copy.deepcopy(arguments))).program
     for shift in (0.0, 1.5):
         with torch.no_grad():
             others = {
@@ -135,7 +135,7 @@ def test_an_in_place_result_is_the_users_own_tensor() -> None:
     def function(x: torch.Tensor) -> Any:
         return x.add_(1) is x
 
-    assert run(capture(function, bind(function, x=torch.ones(2))), x=torch.ones(2)) is True
+    assert run(capture(function, bind(function, x=torch.ones(2))).program, x=torch.ones(2)) is True
 
 
 def nested(x: torch.Tensor, parts: dict[str, Any]) -> Any:
@@ -164,7 +164,7 @@ def test_capture_leaves_arguments_and_generator_alone() -> None:
 
 
 def test_each_call_knows_its_line() -> None:
-    program = capture(partly_without_grad, bind(partly_without_grad, x=torch.ones(2)))
+    program = capture(partly_without_grad, bind(partly_without_grad, x=torch.ones(2))).program
     first = partly_without_grad.__code__.co_firstlineno
     locations = [op.location for op in program.body.ops]
     assert [place.line - first for place in locations if place] == [1, 3, 4, 4, 4, 4]

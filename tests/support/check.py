@@ -25,7 +25,7 @@ def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
     """
     given = [value if isinstance(value, tuple) else (value,) for value in inputs]
     bound = [bind(function, *_leaves(args)) for args in given]
-    program = capture(convert(function), bound[0], convert=convert)
+    program = capture(convert(function), bound[0], convert=convert).program
     compiled = compile_program(program)
 
     def run(*args: Any) -> Any:

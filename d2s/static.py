@@ -1,0 +1,171 @@
+"""Static functions: a function that is captured once a signature and runs as a program from then on."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.conversion import conversion_of, convert
+from d2s.errors import CaptureError, ConversionError, FallbackWarning, SourceError
+from d2s.runtime.capture import capture
+from d2s.runtime.execution import Executable
+from d2s.runtime.recorder import active_recorder
+
+MOST_PROGRAMS = 64
+
+
+class StaticFunction:
+    """A function in its static form. Called like the function; captures on the first call of each signature.
+
+    Args:
+        function: a Python function.
+        full_graph: raise `ConversionError` where the function can't be captured, instead of running it in eager.
+    """
+
+    def __init__(self, function: Any, full_graph: bool = False):
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.full_graph = full_graph
+        self._executables: list[Executable] = []
+        self._signature = inspect.signature(function)
+        self._parameters = tuple(self._signature.parameters)
+        self._warned: set[tuple[str, int]] = set()
+        self._refusals: dict[Any, ConversionError] = {}
+
+    # -------------------------------------------------------------- calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if active_recorder() is not None:
+            return convert(self.function)(*args, **kwargs)
+        bound = self._bind(args, kwargs)
+        arguments = tuple(bound.arguments.values())
+        executable, inputs = self._find(arguments)
+        if executable is None:
+            try:
+                executable, inputs = self._capture(bound)
+            except ConversionError as error:
+                if self.full_graph:
+                    raise
+                self._warn(error)
+                return self.function(*args, **kwargs)
+        assert inputs is not None
+        return executable.run(inputs, arguments)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else BoundStaticFunction(self, instance)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound
+
+    def _find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
+        for executable in self._executables:
+            inputs = executable.inputs_for(arguments)
+            if inputs is not None:
+                return executable, inputs
+        return None, None
+
+    def _capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
+        """Capture for a signature that no program is for yet.
+
+        Raises:
+            ConversionError: it can't be captured.
+        """
+        arguments = tuple(bound.arguments.values())
+        try:
+            if len(self._executables) >= MOST_PROGRAMS:
+                raise CaptureError(
+                    f"{MOST_PROGRAMS} programs were captured already",
+                    "pass values that differ from call to call as tensors",
+                )
+            captured = capture(convert(self.function), bound, self.function.__name__, convert)
+            executable = Executable(captured, self._parameters)
+        except (CaptureError, SourceError) as error:
+            raise self._refused(error) from error
+        inputs = executable.inputs_for(arguments)
+        if inputs is None:
+            raise self._refused(CaptureError("the arguments can't be told apart by guards", "use plain containers"))
+        self._executables.append(executable)
+        return executable, inputs
+
+    def _refused(self, error: CaptureError | SourceError) -> ConversionError:
+        code = self.function.__code__
+        place = getattr(error, "location", None)
+        where = str(place) if place else f"{code.co_filename}:{code.co_firstlineno}"
+        remedy = getattr(error, "remedy", "")
+        advice = f"; {remedy}" if remedy else ""
+        return ConversionError(f"{where}: {self.function.__qualname__} can't be made static: {error}{advice}")
+
+    def _warn(self, error: ConversionError) -> None:
+        """One warning for each place that calls."""
+        caller = sys._getframe(2)
+        site = caller.f_code.co_filename, caller.f_lineno
+        if site not in self._warned:
+            self._warned.add(site)
+            warnings.warn(f"{error}. It runs in eager", FallbackWarning, stacklevel=3)
+
+    # -------------------------------------------------------------- inspection
+
+    @property
+    def programs(self) -> list[Executable]:
+        """The programs captured so far, one a signature."""
+        return list(self._executables)
+
+    @property
+    def code(self) -> str:
+        """The rewritten function, before recording, as Python source."""
+        return conversion_of(self.function).source
+
+    def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
+        """The program for these arguments, captured if need be, without running it.
+
+        Raises:
+            ConversionError: it can't be captured.
+        """
+        bound = self._bind(args, kwargs)
+        executable, _ = self._find(tuple(bound.arguments.values()))
+        return executable or self._capture(bound)[0]
+
+    def rollback(self) -> Callable[..., Any]:
+        """The original function."""
+        return self.function
+
+
+class BoundStaticFunction:
+    """A static function as a method of an object."""
+
+    def __init__(self, static: StaticFunction, instance: Any):
+        functools.update_wrapper(self, static.function)
+        self._static = static
+        self.__self__ = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._static(self.__self__, *args, **kwargs)
+
+    @property
+    def programs(self) -> list[Executable]:
+        """The programs captured so far, one a signature."""
+        return self._static.programs
+
+    @property
+    def code(self) -> str:
+        """The rewritten method, before recording, as Python source."""
+        return self._static.code
+
+    def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
+        """The program for these arguments, captured if need be, without running it."""
+        return self._static.concrete_program(self.__self__, *args, **kwargs)
+
+    def rollback(self) -> Any:
+        """The original method. A module whose `forward` was made static has its own back."""
+        if isinstance(self.__self__, torch.nn.Module):
+            vars(self.__self__).pop("forward", None)
+        return types.MethodType(self._static.function, self.__self__)

@@ -1,0 +1,99 @@
+"""A captured program ready to run: guards, inputs, the compiled program, and the writes that it leaves."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from d2s.runtime.capture import Capture
+from d2s.runtime.codegen import compile_program
+from d2s.runtime.entry import compile_entry
+from d2s.runtime.errors import RaisedAfterWrites
+from d2s.runtime.journal import (
+    MISSING,
+    AttributeLocation,
+    CellLocation,
+    ContentsLocation,
+    GlobalLocation,
+    Location,
+)
+from d2s.runtime.program import Write, WriteKind
+from d2s.runtime.sources import Attribute, Cell, Global, Item, Member, Source, read
+
+
+class Executable:
+    """One program of a static function, for the arguments that its guards let in.
+
+    `program` is the program, `code` the flat Python function that runs, `guard_code` the one that checks.
+    """
+
+    def __init__(self, capture: Capture, parameters: Sequence[str]):
+        self.program = capture.program
+        self._parameters = tuple(parameters)
+        self._entry, self.guard_code = compile_entry(capture.program, parameters, capture.guards)
+        self._compiled = compile_program(capture.program)
+        self._run = self._compiled.run
+
+    @property
+    def code(self) -> str:
+        """The flat Python function that the program runs as."""
+        return self._compiled.source
+
+    def __str__(self) -> str:
+        return str(self.program)
+
+    def inputs_for(self, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+        """The inputs of the program, None if it is not for these arguments."""
+        try:
+            return self._entry(*arguments)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return None  # a path is no longer there
+
+    def run(self, inputs: tuple[Any, ...], arguments: Sequence[Any]) -> Any:
+        """Run on the inputs for these arguments; write what the call writes.
+
+        Raises:
+            Exception: what the function raises.
+        """
+        try:
+            answer, writes, values = self._run(*inputs)
+        except RaisedAfterWrites as raised:
+            self._write(raised.writes, raised.values, arguments)
+            raise raised.exception from None
+        except Exception as error:
+            self._add_place(error)
+            raise
+        if writes:
+            self._write(writes, values, arguments)
+        return answer
+
+    def _write(self, writes: Sequence[Write], values: Sequence[Any], arguments: Sequence[Any]) -> None:
+        named = dict(zip(self._parameters, arguments, strict=True))
+        places = [_location(write, named) for write in writes]
+        for place, write, value in zip(places, writes, values, strict=True):
+            place.write(MISSING if write.kind is WriteKind.UNBIND else value)
+
+    def _add_place(self, error: Exception) -> None:
+        """Note the line of the user's code that an exception comes from."""
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if frame.f_code is self._run.__code__ and line in self._compiled.lines:
+                place = self._compiled.lines[line]
+                error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}')
+
+
+def _location(write: Write, arguments: Mapping[str, Any]) -> Location:
+    """The place that a write goes to."""
+    source: Source = write.source
+    if write.kind is WriteKind.CONTENTS:
+        return ContentsLocation(read(source, arguments))
+    match source:
+        case Global():
+            return GlobalLocation(source.namespace, source.name)
+        case Cell(cell):
+            return CellLocation(cell)
+        case Attribute(base, name) | Member(base, _, name):
+            return AttributeLocation(read(base, arguments), name)
+        case Item(base, key):
+            raise AssertionError(f"an item is written with its container: {base}[{key!r}]")
+    raise AssertionError(f"{source} can't be written")

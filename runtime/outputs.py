@@ -1,0 +1,169 @@
+"""What a call leaves behind, as trees of the program: its answer, and what it wrote to the user's objects.
+
+An object that the call was given is handed back as itself; one that it made is made anew by each run.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import types
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from d2s.runtime.exceptions import record_exception
+from d2s.runtime.journal import (
+    MISSING,
+    AttributeLocation,
+    CellLocation,
+    ContentsLocation,
+    GlobalLocation,
+    Location,
+)
+from d2s.runtime.numbers import is_run_time_number
+from d2s.runtime.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
+from d2s.runtime.sources import Attribute, Constant, Global, Source
+from d2s.runtime.specs import Known, is_equal, of_contents
+from d2s.runtime.texts import is_run_time_text
+
+if TYPE_CHECKING:
+    from d2s.runtime.recorder import Recorder
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
+_CONSTANTS = (*_FUNCTIONS, torch.dtype, torch.device, enum.Enum, range)
+
+
+def end(recorder: Recorder, answer: Any, error: BaseException | None = None) -> Terminator:
+    """The end of a path: what it answers or raises, and what it has written."""
+    outputs = Outputs(recorder)
+    changes = outputs.changes()
+    outputs.count([answer, *(after for _, _, after in changes)])
+    writes = [outputs.write(*change) for change in changes]
+    if error is not None:
+        return Raise(record_exception(recorder, error, outputs.tree), writes)
+    return Return(outputs.tree(answer), writes)
+
+
+class Outputs:
+    """The trees of one end of a program. A container that occurs twice is made once."""
+
+    def __init__(self, recorder: Recorder):
+        self.recorder = recorder
+        self._seen: set[int] = set()
+        self._shared: set[int] = set()
+        self._made: dict[int, Tree] = {}
+
+    def count(self, things: Any) -> None:
+        """Note which containers occur more than once."""
+        for thing in things.values() if isinstance(things, dict) else things:
+            if isinstance(thing, list | dict | tuple):
+                if id(thing) in self._seen:
+                    self._shared.add(id(thing))
+                else:
+                    self._seen.add(id(thing))
+                    self.count(thing)
+
+    def tree(self, thing: Any) -> Tree:
+        """A thing in the program."""
+        if isinstance(thing, torch.Tensor) or is_run_time_number(thing) or is_run_time_text(thing):
+            return self.recorder.operand(thing)
+        if type(thing) in (int, float, bool, complex, str, bytes, type(None)):
+            return thing
+        if isinstance(thing, _CONSTANTS):
+            return thing
+        source = self.recorder.reachable.find(thing)
+        if source is not None:
+            kind = PythonType(type(thing))
+            return self.recorder.input_value(thing, kind, source, Role.ARGUMENT)
+        if id(thing) not in self._made:
+            self._made[id(thing)] = self._make(thing)
+        return self._made[id(thing)]
+
+    def _make(self, thing: Any) -> Tree:
+        """A new thing, made by an op unless it can be written down."""
+        kind = type(thing)
+        if isinstance(thing, tuple):
+            items = [self.tree(item) for item in thing]
+            if kind is tuple:
+                return tuple(items)
+            return self._call(getattr(kind, "_make", kind), items) if values_in(items) else thing
+        if kind in (list, dict):
+            contents = self._contents(thing)
+            return self._call(same, contents) if id(thing) in self._shared else contents
+        if kind in (set, frozenset, collections.deque, collections.OrderedDict, collections.Counter):
+            return self._call(kind, self._contents(thing))
+        if kind is collections.defaultdict:
+            return self._call(kind, thing.default_factory, self._contents(thing))
+        if kind is slice:
+            return slice(self.tree(thing.start), self.tree(thing.stop), self.tree(thing.step))
+        attributes = getattr(thing, "__dict__", None)
+        if attributes is None or kind.__module__ == "builtins":
+            return self.recorder.operand(thing)
+        return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()})
+
+    def _contents(self, container: Any) -> Tree:
+        if isinstance(container, dict):
+            return {key: self.tree(item) for key, item in container.items()}
+        return [self.tree(item) for item in container]
+
+    def _call(self, target: Any, *args: Any) -> Tree:
+        value = self.recorder.fresh(PythonType(target if isinstance(target, type) else object))
+        self.recorder.emit_call(target, args, {}, value)
+        return value
+
+    # -------------------------------------------------------------- writes
+
+    def changes(self) -> list[tuple[Location, Source, Any]]:
+        """The places that outlive the call and hold something else now, with what they hold."""
+        found = []
+        for location, before in self.recorder.journal.since(0).items():
+            after = location.read()
+            source = self._source(location)
+            if source is not None and not self._unchanged(location, before, after):
+                if not isinstance(location, ContentsLocation):
+                    self.recorder.note_counter(location, before, after, source)
+                found.append((location, source, after))
+        return found
+
+    def _unchanged(self, location: Location, before: Any, after: Any) -> bool:
+        if isinstance(location, ContentsLocation):
+            same_keys = not isinstance(before, dict) or list(before) == list(after)
+            if isinstance(before, set):
+                return bool(before == after)
+            return same_keys and is_equal(self.recorder, of_contents(before), of_contents(after))
+        return is_equal(self.recorder, Known(before), Known(after))
+
+    def write(self, location: Location, source: Source, after: Any) -> Write:
+        """The write that leaves a place as it is now."""
+        if isinstance(location, ContentsLocation):
+            return Write(WriteKind.CONTENTS, source, self._contents(after))
+        if after is MISSING:
+            return Write(WriteKind.UNBIND, source, None)
+        return Write(WriteKind.BIND, source, self.tree(after))
+
+    def _source(self, location: Location) -> Source | None:
+        """The path to a place of the user's; None if it is in an object that the call made."""
+        reachable = self.recorder.reachable
+        owner = location.owner
+        if isinstance(location, GlobalLocation):
+            return Global(owner, location.name)
+        if isinstance(location, CellLocation | ContentsLocation):
+            return reachable.find(owner)
+        assert isinstance(location, AttributeLocation)
+        base = reachable.find(owner)
+        if base is None and isinstance(owner, type) and "<locals>" not in owner.__qualname__:
+            base = Constant(owner, owner.__name__)
+        return None if base is None else Attribute(base, location.name)
+
+
+def same(thing: Any) -> Any:
+    """A display that occurs in more than one place."""
+    return thing
+
+
+def remake_object(kind: type, attributes: dict[str, Any]) -> Any:
+    """An object as it was, without running its `__init__` again."""
+    made: Any = object.__new__(kind)
+    made.__dict__.update(attributes)
+    return made
