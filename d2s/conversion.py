@@ -14,7 +14,7 @@ from d2s.runtime import operators
 from d2s.source import function_tree
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.naming import Namer, names_in
-from d2s.transforms.pipeline import run_passes
+from d2s.transforms.pipeline import Watch, run_passes
 from d2s.transforms.printing import to_source
 
 
@@ -36,7 +36,7 @@ def convert(function: Any) -> Any:
     Raises:
         SourceError: it has no source.
     """
-    if function.__code__ in _converted_codes:
+    if is_converted(function.__code__):
         return function
     code = conversion_of(function).code
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
@@ -50,6 +50,13 @@ def convert(function: Any) -> Any:
     return new
 
 
+def is_converted(code: types.CodeType) -> bool:
+    """Whether code was rewritten, here or by `d2s convert`."""
+    if code in _converted_codes or OPERATORS in code.co_names:
+        return True
+    return any(isinstance(constant, types.CodeType) and is_converted(constant) for constant in code.co_consts)
+
+
 def conversion_of(function: Any) -> Conversion:
     """The rewritten code of a function, made once for each code object."""
     code = function.__code__
@@ -58,13 +65,20 @@ def conversion_of(function: Any) -> Conversion:
         if isinstance(node, gast.Lambda):
             node = _named(node)
         node.decorator_list = []
-        tree = gast.Module([node], [])
-        context = Context(code.co_filename, Namer(names_in(node) | {OPERATORS}), _owner(code.co_qualname))
-        (rewritten,) = run_passes(tree, context).body
+        if is_converted(code):
+            return Conversion(code, to_source(node))
+        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname))
         new = _compile(rewritten, code)
         _conversions[code] = Conversion(new, to_source(rewritten))
         _remember(new)
     return _conversions[code]
+
+
+def rewrite(node: Any, filename: str, owner: str | None, watch: Watch | None = None) -> Any:
+    """The rewritten definition of a function; `owner` is the class it is a method of, `watch` sees every pass."""
+    context = Context(filename, Namer(names_in(node) | {OPERATORS}), owner)
+    (rewritten,) = run_passes(gast.Module([node], []), context, watch).body
+    return rewritten
 
 
 def _named(node: Any) -> Any:
@@ -92,6 +106,8 @@ def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     owner = _owner(original.co_qualname)
     inner: Any = function
     if owner is not None:
+        # Underscores before the name of the class don't change how it mangles, and keep the name a global.
+        owner = "_" * 8 + owner.lstrip("_")
         inner = gast.ClassDef(owner, [], [], [inner], [], [])
         free = [name for name in free if name != "__class__"]
     parameters = [gast.Name(name, gast.Param(), None, None) for name in free]

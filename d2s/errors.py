@@ -1,6 +1,12 @@
 """Every exception and warning that d2s raises, each a kind of D2SError or a Python warning."""
 
-from d2s.runtime.errors import CannotConvertError, CaptureError, D2SError
+import os
+
+from d2s import transforms
+from d2s.runtime.errors import OWN_FOLDERS, CannotConvertError, CaptureError, D2SError
+
+OWN_FOLDERS.append(os.path.join(os.path.dirname(__file__), ""))
+OWN_FOLDERS.append(os.path.join(os.path.dirname(transforms.__file__), ""))
 
 
 class ConversionError(D2SError):

@@ -30,6 +30,8 @@ def failing_call(error: BaseException) -> Any:
 
 
 _HERE = __file__.removesuffix("errors.py")
+# The folders of the code whose exceptions are bugs of ours; the packages above this one add theirs.
+OWN_FOLDERS = [_HERE]
 # Files whose functions do what the user's code says, and raise what it would raise.
 _FOR_THE_USER = (f"{_HERE}operators/", f"{_HERE}numbers.py")
 
@@ -45,7 +47,7 @@ def refuse_own(error: BaseException) -> None:
         trace = trace.tb_next
     filename = trace.tb_frame.f_code.co_filename if trace else ""
     users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
-    if filename.startswith(_HERE) and not users:
+    if filename.startswith(tuple(OWN_FOLDERS)) and not users:
         raise CaptureError(f"d2s failed: {type(error).__name__}: {error}", "report it") from error
 
 

@@ -74,7 +74,7 @@ class Reachable:
 
 def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     """What an object holds directly, with the path to each."""
-    if isinstance(value, torch.Tensor | type | types.ModuleType):
+    if isinstance(value, torch.Tensor | type | types.ModuleType) or type(value).__module__.startswith("d2s."):
         return
     if isinstance(value, torch.nn.Module):
         for table in ("_parameters", "_buffers", "_modules"):

@@ -295,7 +295,7 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in GRAD_MODE_SWITCHES:
-            return func(*args, **kwargs)  # every call is recorded with the grad mode that it ran in
+            return func(*map(bool, args))  # every call is recorded with the grad mode that it ran in
         rule = self.rules.get(func)
         if rule is not None:
             return rule(self, *args, **kwargs)

@@ -22,6 +22,7 @@ from d2s.transforms import (
 from d2s.transforms.context import Context
 
 Pass = Callable[[Any, Context], Any]
+Watch = Callable[[str, Any], None]
 
 
 def passes() -> list[tuple[str, Pass]]:
@@ -48,7 +49,7 @@ def passes() -> list[tuple[str, Pass]]:
     ]
 
 
-def run_passes(tree: Any, context: Context, watch: Callable[[str, Any], None] | None = None) -> Any:
+def run_passes(tree: Any, context: Context, watch: Watch | None = None) -> Any:
     """The rewritten tree; `watch(name, tree)` is called after each pass."""
     for name, transform in passes():
         tree = transform(tree, context)

@@ -147,6 +147,12 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 _MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc hypot isfinite isinf isnan log log10
 log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
 
+
+def set_grad_enabled(mode: Any) -> Any:
+    """`torch.set_grad_enabled(mode)`: whether gradients are recorded is decided while recording."""
+    return torch.set_grad_enabled(bool(mode))
+
+
 # Python's function -> the operator that takes its place in converted code.
 REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.int: int_,
@@ -163,5 +169,6 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.sum: sum_,
     builtins.any: any_,
     builtins.all: all_,
+    torch.set_grad_enabled: set_grad_enabled,
     **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
@@ -139,6 +140,19 @@ def _ran(body: Thunk) -> bool:
 # ------------------------------------------------------------------ for
 
 
+def _count_references(items: Any, *_: Any) -> int:
+    iterator = iter(items)
+    return sys.getrefcount(items) if iterator is items else 0
+
+
+def _count_in_for(items: Any) -> int:
+    return _count_references(items)
+
+
+# How many references there are, where `_unroll` asks, to an iterator that nothing but the loop holds.
+_REFERENCES_TO_A_TEMPORARY = _count_in_for(iter(()))
+
+
 def _record_for(
     recorder: Recorder,
     sequence: StagedSequence,
@@ -169,8 +183,12 @@ def _unroll(
 ) -> None:
     """Every trip on its own; after a break that only the run knows, the trips that follow are branches."""
     iterator = iter(items)
+    lasting = iterator is items and sys.getrefcount(items) > _REFERENCES_TO_A_TEMPORARY
     while True:
         stopped = False if stop is None else stop()
+        if lasting and is_staged(stopped):
+            # What a break leaves in an iterator that the function keeps must stay in it.
+            stopped = recorder.decide(stopped)
         if not is_staged(stopped) and stopped:
             return
         try:

@@ -1,0 +1,93 @@
+"""The command `d2s`."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from d2s.errors import D2SError
+from d2s.files import ConvertedFile, convert_text
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (D2SError, OSError) as error:
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        print(f"d2s: {reason}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="d2s", description="Turns dynamic PyTorch code into static programs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    convert = commands.add_parser("convert", help="rewrite the static functions of a file")
+    convert.add_argument("file", type=Path, help="a Python file with functions marked @d2s.to_static")
+    convert.add_argument("-o", "--output", type=Path, metavar="OUT", help="write here, not to standard output")
+    convert.add_argument("--diff", action="store_true", help="show what changes instead of the new file")
+    convert.add_argument("--passes", action="store_true", help="show each function after each pass")
+    convert.set_defaults(run=_convert)
+    return parser
+
+
+def _convert(options: argparse.Namespace) -> None:
+    text = _read(options.file)
+    converted = convert_text(text, str(options.file))
+    shown = []
+    if options.passes:
+        shown.append(_stages(converted))
+    if options.diff:
+        shown.append(_diff(text, converted.text, options.file))
+    if options.output is not None:
+        _write(options.output, converted.text, options.file)
+    elif not shown:
+        shown.append(converted.text)
+    sys.stdout.write("".join(shown))
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise D2SError(f"{path}: is a folder; name a Python file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise D2SError(f"{path}: is not a text in UTF-8") from error
+
+
+def _write(path: Path, text: str, original: Path) -> None:
+    """Write a whole file or nothing, and never over the original."""
+    if path.exists() and path.samefile(original):
+        raise D2SError(f"{path}: is the file to convert; name another one with -o")
+    if path.is_dir():
+        raise D2SError(f"{path}: is a folder; name a file with -o")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as part:
+        part.write(text)
+    os.chmod(part.name, 0o644)
+    os.replace(part.name, path)
+
+
+def _stages(converted: ConvertedFile) -> str:
+    parts = []
+    for name, stages in sorted(converted.stages.items()):
+        before = ""
+        for stage, source in stages:
+            parts.append(f"# {name} after {stage}" + (": unchanged\n" if source == before else f"\n{source}"))
+            before = source
+    return "\n".join(parts)
+
+
+def _diff(before: str, after: str, path: Path) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), f"{path} (converted)"
+    )
+    return "".join(lines)
