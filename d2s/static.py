@@ -115,6 +115,11 @@ class StaticFunction:
     # -------------------------------------------------------------- inspection
 
     @property
+    def __d2s_original__(self) -> Any:
+        """What a recording converts when it meets this object."""
+        return self.function
+
+    @property
     def programs(self) -> list[Executable]:
         """The programs captured so far, one a signature."""
         return list(self._executables)
@@ -149,6 +154,11 @@ class BoundStaticFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._static(self.__self__, *args, **kwargs)
+
+    @property
+    def __d2s_original__(self) -> Any:
+        """What a recording converts when it meets this object."""
+        return types.MethodType(self._static.function, self.__self__)
 
     @property
     def programs(self) -> list[Executable]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import refuse_own
+from d2s.runtime.errors import CaptureError, refuse_own
 from d2s.runtime.guards import Guard, program_guards
 from d2s.runtime.lifting import Reachable
+from d2s.runtime.locations import line_of_raise
 from d2s.runtime.operators.calls import converting_modules, note_stores
 from d2s.runtime.outputs import end
 from d2s.runtime.passes.verify import verify
@@ -64,10 +65,13 @@ def capture(
 
     try:
         body = _record(recorder, run)
+    except CaptureError as error:
+        error.location = error.location or line_of_raise(error)
+        raise
     finally:
         recorder.journal.undo(0)
     name = name or getattr(function, "__name__", "program")
-    program = verify(Program(name, recorder.inputs, body, grad))
+    program = verify(Program(name, recorder.inputs, body, grad, recorder.ambient))
     return Capture(program, program_guards(reachable, program, bound.arguments))
 
 

@@ -12,6 +12,7 @@ from d2s.runtime.codegen import next_filename
 from d2s.runtime.guards import Guard, HasForm, IsObject, IsTensor, IsValue
 from d2s.runtime.program import Program
 from d2s.runtime.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
+from d2s.runtime.torch_internals import AUTOCAST_DEVICES
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
 Entry = Callable[..., tuple[Any, ...] | None]
@@ -76,6 +77,12 @@ class _Printer:
     def ambient(self, program: Program) -> None:
         """The modes of torch that the program was captured in."""
         self._require(f"torch.is_grad_enabled() is {program.grad}")
+        self._require(f"torch.is_inference_mode_enabled() is {program.ambient.inference}")
+        on = dict(program.ambient.autocast)
+        for device in AUTOCAST_DEVICES:
+            self._require(f"torch.is_autocast_enabled({device!r}) is {device in on}")
+            if device in on:
+                self._require(f"torch.get_autocast_dtype({device!r}) is {on[device]}")
 
     def _require(self, condition: str) -> None:
         self._line(f"if not ({condition}): return None")

@@ -9,21 +9,21 @@ import types
 
 import torch
 
-from d2s.runtime.errors import Location
+from d2s.runtime.errors import OWN_FOLDERS, Location
 
 _TORCH = torch.__file__.removesuffix("__init__.py")
 _HERE = __file__.removesuffix("locations.py")
 
 
 # Code that is recorded as it is: torch's public calls are the ops, the others know nothing of tensors.
-_LEFT_ALONE = (_TORCH, os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "numpy", ""), _HERE)
+_LEFT_ALONE = (_TORCH, os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "numpy", ""))
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
 
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
     filename = code.co_filename
-    if filename.startswith(_LEFT_ALONE):
+    if filename.startswith((*_LEFT_ALONE, *OWN_FOLDERS)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
 

@@ -292,14 +292,26 @@ class Input:
     role: Role = Role.ARGUMENT
 
 
+@dataclass(frozen=True)
+class Ambient:
+    """The modes of torch, besides grad mode, that change what a call does. They stay the same in a program.
+
+    `autocast` holds the dtype for each device on which autocast is on.
+    """
+
+    autocast: tuple[tuple[str, torch.dtype], ...] = ()
+    inference: bool = False
+
+
 @dataclass(eq=False)
 class Program:
-    """One function captured for one signature, in grad mode or not."""
+    """One function captured for one signature, in grad mode or not, and in the other modes of torch."""
 
     name: str
     inputs: list[Input] = field(default_factory=list)
     body: Block = field(default_factory=Block)
     grad: bool = True
+    ambient: Ambient = field(default_factory=lambda: Ambient())
 
     def __str__(self) -> str:
         from d2s.runtime.printer import format_program

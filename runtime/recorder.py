@@ -43,6 +43,7 @@ from d2s.runtime.torch_internals import (
     GRAD_MODE_SWITCHES,
     FakeWorld,
     RandomnessWatch,
+    ambient,
     forget_constant,
     is_fake,
     storage_key,
@@ -88,6 +89,7 @@ class Recorder(TorchFunctionMode):
         self.block = Block()
         self.facts = Facts()
         self.handlers = 0
+        self.ambient = ambient()
         self.next_number = 0
         self._inputs: dict[Hashable, Input] = {}
         self.counters: dict[Location, Source] = {}
@@ -312,6 +314,12 @@ class Recorder(TorchFunctionMode):
 
         Where the arguments can't be inferred from, `inferred_from` are others that give the same type.
         """
+        if ambient() != self.ambient:
+            raise CaptureError(
+                "autocast or inference mode is switched inside the function",
+                "switch it around the call of the function",
+                user_location(),
+            )
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
         versions = [tensor._version for tensor in tensors]

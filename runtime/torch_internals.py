@@ -16,6 +16,8 @@ from torch._subclasses.fake_tensor import (
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from d2s.runtime.program import Ambient
+
 # What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
 GRAD_MODE_SWITCHES = frozenset({torch._C._set_grad_enabled})
 
@@ -65,6 +67,19 @@ class FakeWorld:
             bool: self.shape_env.create_unbacked_symbool,
         }
         return make[kind]().node
+
+
+def ambient() -> Ambient:
+    """The modes of torch now."""
+    if not torch.is_inference_mode_enabled() and not any(map(torch.is_autocast_enabled, AUTOCAST_DEVICES)):
+        return _PLAIN
+    on = [device for device in AUTOCAST_DEVICES if torch.is_autocast_enabled(device)]
+    dtypes = tuple((device, torch.get_autocast_dtype(device)) for device in on)
+    return Ambient(dtypes, torch.is_inference_mode_enabled())
+
+
+_PLAIN = Ambient()
+AUTOCAST_DEVICES = ("cpu", "cuda")
 
 
 def symbolic_kind(thing: object) -> type | None:

@@ -10,7 +10,7 @@ import gast
 from d2s.transforms.activity import Activity
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.scopes import OwnStatements, walk_own
-from d2s.transforms.templates import expression, statements
+from d2s.transforms.templates import expression, placed, statements
 
 _LEAVES_EARLY = (gast.Return, gast.Break, gast.Continue, gast.Yield, gast.YieldFrom, gast.Await)
 
@@ -54,5 +54,5 @@ def operator_call(name: str, arguments: list[Any], at: Any) -> Any:
     """The statement that calls a conversion operator."""
     call = expression(f"operators.{name}()", at, operators=OPERATORS)
     call.args = arguments
-    statement = gast.copy_location(gast.Expr(call), at)
+    statement = placed(gast.Expr(call), at)
     return gast.fix_missing_locations(statement)

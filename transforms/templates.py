@@ -38,6 +38,16 @@ def expression(template: str, at: Node, **holes: Hole) -> Node:
     return statement.value
 
 
+def placed(node: Node, at: Node) -> Node:
+    """The node, standing at the first line of `at`.
+
+    Not at all its lines: where a call spans several, CPython reports the last one.
+    """
+    node.lineno = node.end_lineno = at.lineno
+    node.col_offset = node.end_col_offset = at.col_offset
+    return node
+
+
 def thunk(value: Node) -> Node:
     """`lambda: value`, to be called on the spot: it reads its variables where it stands."""
     made = expression("lambda: value", value, value=value)
@@ -58,7 +68,7 @@ class _Filler(gast.NodeTransformer):
 
     def generic_visit(self, node: Node) -> Node:
         gast.NodeTransformer.generic_visit(self, node)
-        return gast.copy_location(node, self.at) if "lineno" in node._attributes else node
+        return placed(node, self.at) if "lineno" in node._attributes else node
 
     def _filling(self, name: str) -> Hole:
         self.used.add(name)

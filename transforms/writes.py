@@ -19,7 +19,7 @@ import gast
 
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.scopes import OwnStatements, map_functions, mark_owners
-from d2s.transforms.templates import expression, statements
+from d2s.transforms.templates import expression, placed, statements
 
 _SYMBOLS: dict[type, str] = {
     gast.Add: "+=",
@@ -125,7 +125,7 @@ class _Writes(OwnStatements):
             call = _call("set_attribute", target, value, target.value, self._name(target))
         else:
             call = _call("set_item", target, value, target.value, _loaded(target.slice))
-        return gast.copy_location(gast.Expr(call), target)
+        return placed(gast.Expr(call), target)
 
     # -------------------------------------------------------------- the other forms
 
@@ -139,7 +139,7 @@ class _Writes(OwnStatements):
             call = _call("update_attribute", node, target.value, self._name(target), symbol, node.value)
         else:
             call = _call("update_item", node, target.value, _loaded(target.slice), symbol, node.value)
-        return gast.copy_location(gast.Expr(call), node)
+        return placed(gast.Expr(call), node)
 
     def visit_Delete(self, node: Any) -> Any:
         return [self._delete(target) for target in node.targets]
@@ -151,4 +151,4 @@ class _Writes(OwnStatements):
             call = _call("delete_item", target, target.value, _loaded(target.slice))
         else:
             return gast.copy_location(gast.Delete([target]), target)
-        return gast.copy_location(gast.Expr(call), target)
+        return placed(gast.Expr(call), target)

@@ -30,6 +30,7 @@ def call(function: Any) -> Any:
 
 def converted(recorder: Recorder, function: Any) -> Any:
     """The form of a callable that records what it does."""
+    function = getattr(function, "__d2s_original__", function)
     if isinstance(function, types.BuiltinFunctionType | types.MethodWrapperType):
         owner = getattr(function, "__self__", None)
         if isinstance(owner, CONTAINERS) and function.__name__ not in _READERS:

@@ -71,7 +71,7 @@ def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[
 # ------------------------------------------------------------------ while
 
 
-def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Location]) -> None:
+def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Location], unroll: bool = True) -> None:
     """Unroll while the test is known; from where it is not, one loop, after as many single trips as that needs."""
     peeled = trips = 0
     while True:
@@ -84,7 +84,7 @@ def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Loc
             known = _known_truth(recorder, key, test, shared)
         if known is False:
             return
-        if known is None or trips >= MOST_UNROLLED:
+        if known is None or not unroll or trips >= MOST_UNROLLED:
             try:
                 record_loop(recorder, key, _truth_of(test), body, shared)
                 return
@@ -171,7 +171,7 @@ def _record_for(
         body(sequence.item(position.cell_contents))
         position.cell_contents = position.cell_contents + 1
 
-    _record_while(recorder, test, trip, [*shared, CellLocation(position)])
+    _record_while(recorder, test, trip, [*shared, CellLocation(position)], unroll=False)
 
 
 def _unroll(

@@ -43,8 +43,14 @@ def as_sequence(items: Any) -> StagedSequence | None:
     if isinstance(items, torch.Tensor) and items.dim() > 0:
         return StagedSequence(items.shape[0], lambda position: items[position])
     if isinstance(items, range):
-        return StagedSequence(len(items), lambda position: items.start + position * items.step)
+        return _progression(len(items), items.start, items.step)
     return None
+
+
+def _progression(length: Any, start: Any, step: Any) -> StagedSequence:
+    if not is_staged(start) and not is_staged(step) and (start, step) == (0, 1):
+        return StagedSequence(length, lambda position: position)
+    return StagedSequence(length, lambda position: start + position * step)
 
 
 def range_length(start: int, stop: int, step: int) -> int:
@@ -60,9 +66,7 @@ def range_(*bounds: Any) -> Any:
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     start, stop, step = (int_(bound) if isinstance(bound, torch.Tensor) else bound for bound in (start, stop, step))
     length = recorder.number_call(range_length, (start, stop, step), int)
-    if not is_staged(start) and (start, step) == (0, 1):
-        return StagedSequence(length, lambda position: position)
-    return StagedSequence(length, lambda position: start + position * step)
+    return _progression(length, start, step)
 
 
 def enumerate_(items: Any, start: Any = 0) -> Any:

@@ -38,6 +38,8 @@ def test_while_with_a_compound_test_and_a_python_counter() -> None:
     program = check(squeeze, (t(4.0, -1.0), *bounds), (t(1.0, -9.0), *bounds), (t(0.0, 0.0), *bounds), ways=3)
     (loop,) = loops(program)
     assert len(loop.params) == 2
+    assert loop.location is not None
+    assert loop.location.line == squeeze.__code__.co_firstlineno + 2
 
 
 def test_if_in_a_loop_on_an_integer_tensor() -> None:
