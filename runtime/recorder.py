@@ -227,10 +227,11 @@ class Recorder(TorchFunctionMode):
         kind: type,
         node: Any = None,
         kwargs: dict[str, Any] | None = None,
+        effects: Effects = PURE,
     ) -> Any:
         """Record a call that gives a number, and make that number."""
         value = self.fresh(PythonType(kind))
-        self.emit_call(target, operands, kwargs or {}, value)
+        self.emit_call(target, operands, kwargs or {}, value, effects)
         return self.number(kind, value, node)
 
     def text_call(self, target: Any, operands: tuple[Any, ...]) -> RunTimeText:
@@ -292,6 +293,19 @@ class Recorder(TorchFunctionMode):
         self.facts.is_opposite(result.value, value)
         return result
 
+    def once(self, what: str) -> None:
+        """Go on only where what is recorded now runs once and on every path: for what the journal can't undo.
+
+        Raises:
+            Restart: we are in an `if`, which forks when the function is run again.
+            CaptureError: we are in a loop.
+        """
+        assert self.region is not None
+        self.region.fork_open()
+        if self.region.inner:
+            reason = f"a loop on values of tensors {what}"
+            raise CaptureError(reason, "do it before the loop, or after", user_location())
+
     # -------------------------------------------------------------- calls
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -323,6 +337,7 @@ class Recorder(TorchFunctionMode):
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
         versions = [tensor._version for tensor in tensors]
+        forms = [_form(tensor) for tensor in tensors]
         self._watch.drew = False
         try:
             outcome = func(*fake_args, **fake_kwargs)
@@ -334,6 +349,8 @@ class Recorder(TorchFunctionMode):
             grad = torch.is_grad_enabled()
             mark_as_users(error, Call(func, operands, named, None, ORDERED, grad, user_location()))
             raise
+        if forms != [_form(tensor) for tensor in tensors]:
+            self.once("changes the shape of a tensor in place")
         written = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
         self.facts.forget_written(map(storage_key, written))
         effects = self._effects(tensors, written, outcome)
@@ -375,6 +392,16 @@ class Recorder(TorchFunctionMode):
                 outcome, [seen for _, seen in parts]
             )
         return None, outcome
+
+
+def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """What of a fake tensor an op may change in place for good."""
+    return tensor.layout, tuple(map(_comparable, tensor.shape))
+
+
+def _comparable(size: Any) -> Any:
+    """A size that compares without asking anything."""
+    return size if type(size) is int else str(size)
 
 
 def type_of(tensor: torch.Tensor) -> TensorType:

@@ -40,6 +40,7 @@ class Region:
 
     `forked` holds the keys of the constructs that could not be recorded as such and fork instead: the number of the
     condition for an `if`, `loop_key` for a loop; `open` those of the constructs that are being recorded now.
+    `inner` is true for the body of a loop.
     """
 
     recorder: Recorder
@@ -48,6 +49,7 @@ class Region:
     blocks: list[Block] = field(default_factory=list)
     forked: set[Hashable] = field(default_factory=set)
     open: list[Hashable] = field(default_factory=list)
+    inner: bool = False
     paths: int = 0
     highest: int = 0
     _starts: dict[Path, int] = field(default_factory=dict)
@@ -55,9 +57,7 @@ class Region:
 
     def decide(self, condition: Value) -> bool:
         """Take a side of a condition, for this run of the region."""
-        if self.open:
-            self.forked.update(self.open)
-            raise Restart(self)
+        self.fork_open()
         position = len(self.taken)
         if position >= MOST_DECISIONS:
             raise CaptureError(
@@ -80,6 +80,16 @@ class Region:
         self.recorder.block = Block()
         return side
 
+    def fork_open(self) -> None:
+        """Go on only outside of every `if` and loop test of the region.
+
+        Raises:
+            Restart: we are in some; they fork when the region is run again.
+        """
+        if self.open:
+            self.forked.update(self.open)
+            raise Restart(self)
+
     def fork_if(self, condition: Value) -> BaseException:
         """Have the `if` on this condition, and those around it, fork when the region is run again."""
         self.forked.update([*self.open, condition.number])
@@ -93,7 +103,7 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
     """
     outer = recorder.region
     outer_block = recorder.block
-    region = Region(recorder)
+    region = Region(recorder, inner=outer is not None)
     recorder.region = region
     mark = recorder.journal.mark()
     facts = recorder.facts.copy()

@@ -99,6 +99,8 @@ for _predicate_of_tensors in (torch.equal, torch.Tensor.equal, torch.allclose, t
     RULES[_predicate_of_tensors] = _predicate(_predicate_of_tensors)
 for _is_nonzero in (torch.is_nonzero, torch.Tensor.is_nonzero):
     RULES[_is_nonzero] = _predicate(_is_nonzero)
+for _name in ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__"):
+    RULES[getattr(torch.Tensor, _name)] = _refusal(f"the memory ({_name})", "compute with functions of torch")
 RULES[torch.Tensor.__int__] = _refusal("the integer value", "call int() in a function that d2s converts")
 RULES[torch.Tensor.__index__] = _refusal("the integer value", "call int() in a function that d2s converts")
 RULES[torch.Tensor.__float__] = _refusal("the float value", "call float() in a function that d2s converts")

@@ -3,7 +3,8 @@
     y = a and b or not c                ->  y = _d2s.or_(_d2s.and_(a, lambda: b), lambda: _d2s.not_(c))
     y = a if x > 0 else b               ->  y = _d2s.if_expression(x > 0, lambda: a, lambda: b)
     y = 0 < x < 1                       ->  y = _d2s.compare(0, "<", lambda: x, "<", lambda: 1)
-    y = a in b                          ->  y = _d2s.contains(b, a)
+y = a in b                          ->  y = _d2s.contains(b, a)
+y = a is b                          ->  y = _d2s.is_(a, b)
     y = f"at {x:.2f}"                   ->  y = _d2s.text("at ", _d2s.formatted(x, None, ".2f"))
     y = "at %d" % x                     ->  y = _d2s.percent("at %d", x)
     assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
@@ -52,6 +53,11 @@ def _can_wait(value: Any) -> bool:
     """Whether an expression means the same inside a lambda."""
     stops = (gast.NamedExpr, gast.Yield, gast.YieldFrom, gast.Await)
     return not any(isinstance(inner, stops) for inner in walk_own(value))
+
+
+def _is_none(node: Any) -> bool:
+    """Whether an expression is None, which no value of a run is."""
+    return isinstance(node, gast.Constant) and node.value is None
 
 
 class _Expressions(gast.NodeTransformer):
@@ -137,7 +143,11 @@ class _Expressions(gast.NodeTransformer):
         return _operator("compare", node, node.left, *links)
 
     def _single_comparison(self, node: Any, symbol: str) -> Any:
-        if symbol not in ("in", "not in"):
+        left, (right,) = node.left, node.comparators
+        if symbol in ("in", "not in"):
+            answer = _operator("contains", node, right, left)
+        elif symbol in ("is", "is not") and not any(map(_is_none, (left, right))):
+            answer = _operator("is_", node, left, right)
+        else:
             return node
-        found = _operator("contains", node, node.comparators[0], node.left)
-        return found if symbol == "in" else _operator("not_", node, found)
+        return _operator("not_", node, answer) if symbol in ("not in", "is not") else answer

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import builtins
 import math
+import random
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.numbers import number_kind
 from d2s.runtime.operators.decisions import and_test, if_expression, or_test, truth
 from d2s.runtime.operators.staging import is_staged, recorder_for
@@ -148,10 +151,48 @@ _MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc
 log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
 
 
+def next_(iterator: Any, *default: Any) -> Any:
+    """`next(iterator, default)`: what an iterator has given can't be taken back."""
+    recorder = active_recorder()
+    if recorder is not None:
+        recorder.once("takes items from an iterator")
+    return next(iterator, *default)
+
+
+def _drawn(function: Callable[..., Any], kind: type) -> Callable[..., Any]:
+    """A function of Python's own generator, or a clock: the program asks it at each run."""
+
+    def drawn(*args: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is None:
+            return function(*args)
+        return recorder.number_call(function, args, kind, effects=ORDERED)
+
+    return drawn
+
+
+def _not_recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose answer is another at each run, and no number."""
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        if active_recorder() is not None:
+            raise CaptureError(f"{function.__name__}() gives another answer at each run", "draw it with torch")
+        return function(*args, **kwargs)
+
+    return refused
+
+
 def set_grad_enabled(mode: Any) -> Any:
     """`torch.set_grad_enabled(mode)`: whether gradients are recorded is decided while recording."""
     return torch.set_grad_enabled(bool(mode))
 
+
+_FLOATS = (
+    *(random.random, random.uniform, random.gauss, random.normalvariate, random.expovariate, random.betavariate),
+    *(time.time, time.perf_counter, time.monotonic, time.process_time),
+)
+
+_OTHER_RANDOM = (random.choice, random.choices, random.sample, random.shuffle)
 
 # Python's function -> the operator that takes its place in converted code.
 REPLACEMENTS: dict[Any, Callable[..., Any]] = {
@@ -169,6 +210,10 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.sum: sum_,
     builtins.any: any_,
     builtins.all: all_,
+    builtins.next: next_,
     torch.set_grad_enabled: set_grad_enabled,
+    **{function: _drawn(function, float) for function in _FLOATS},
+    **{function: _drawn(function, int) for function in (random.randint, random.randrange, random.getrandbits)},
+    **{function: _not_recorded(function) for function in _OTHER_RANDOM},
     **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},
 }

@@ -21,6 +21,9 @@ from d2s.runtime.recorder import Recorder, active_recorder
 
 _READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 
+# Those of the functions with an operator of their own that are methods, such as `random.random`.
+_METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
+
 
 def call(function: Any) -> Any:
     """What to call in place of `function`: itself, unless a recording is going on."""
@@ -41,6 +44,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, types.FunctionType):
         return _converted_function(recorder, function)
     if isinstance(function, types.MethodType):
+        if function in _METHODS:
+            return REPLACEMENTS[function]
         inner = converted(recorder, function.__func__)
         return function if inner is function.__func__ else types.MethodType(inner, function.__self__)
     if isinstance(function, functools.partial):

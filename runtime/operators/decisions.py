@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from d2s.runtime.branches import record_branch
 from d2s.runtime.operators.staging import Region, Thunk, is_staged, recorder_for, shared_locations
 
@@ -97,8 +99,6 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
     "==": operator.eq,
     "!=": operator.ne,
-    "is": operator.is_,
-    "is not": operator.is_not,
 }
 
 
@@ -115,7 +115,23 @@ def _compared(left: Any, symbol: str, right: Any) -> Any:
     if symbol in ("in", "not in"):
         found = contains(right, left)
         return found if symbol == "in" else not_(found)
+    if symbol in ("is", "is not"):
+        same = is_(left, right)
+        return same if symbol == "is" else not_(same)
     return _COMPARISONS[symbol](left, right)
+
+
+def is_(left: Any, right: Any) -> Any:
+    """`left is right`: of two tensors, or two numbers, that may be the same, the program asks."""
+    recorder = recorder_for(left, right)
+    if recorder is None or left is right:
+        return left is right
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        if recorder.value_of(left) == recorder.value_of(right):
+            return True
+    elif left.__class__ is not right.__class__:
+        return False
+    return recorder.number_call(operator.is_, (left, right), bool)
 
 
 def contains(container: Any, item: Any) -> bool:

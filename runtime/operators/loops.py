@@ -186,6 +186,8 @@ def _unroll(
     lasting = iterator is items and sys.getrefcount(items) > _REFERENCES_TO_A_TEMPORARY
     while True:
         stopped = False if stop is None else stop()
+        if lasting:
+            recorder.once("takes items from an iterator")
         if lasting and is_staged(stopped):
             # What a break leaves in an iterator that the function keeps must stay in it.
             stopped = recorder.decide(stopped)

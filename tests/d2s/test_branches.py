@@ -267,6 +267,72 @@ def test_equal_and_allclose_as_tests() -> None:
     check(compared, (t(1.0, 2.0), t(1.0, 2.0)), (t(1.0, 2.0), t(1.05, 2.0)), (t(1.0, 2.0), t(5.0, 2.0)), ways=3)
 
 
+def test_identity_of_tensors_and_flags() -> None:
+    def same_objects(x):
+        y = x if x.sum() > 0 else x * 2
+        flag = False
+        for v in x:
+            if v > 0:
+                flag = True
+        return y is x, y is not x, flag is True, flag is not False, y is None
+
+    check(same_objects, t(1.0, 2.0), t(-1.0, -2.0), t(-9.0, 2.0), ways=3)
+
+
+def test_a_shape_changed_in_place_in_a_side() -> None:
+    def transposed(x):
+        x = x.clone().reshape(1, 2)
+        if x.sum() > 0:
+            x.t_()
+        return x.shape, x
+
+    check(transposed, t(1.0, 2.0), t(-1.0, -2.0))
+
+
+def test_an_iterator_advanced_in_a_side() -> None:
+    def advanced(x):
+        it = iter([1, 2, 3, 4])
+        first = next(it) if x.sum() > 0 else 0
+        for k in it:
+            if k > x.sum():
+                break
+        return first, next(it, None)
+
+    check(advanced, t(1.0, 1.0), t(-1.0, 0.0), t(3.0, 0.5), ways=3)
+
+
+def test_objects_that_a_side_makes_for_itself() -> None:
+    def stacked(x):
+        if x.sum() > 0:
+            parts = []
+            parts.append(x)
+            parts.append(x * 2)
+            y = torch.stack(parts)
+        else:
+            y = torch.stack([x, x])
+        return y
+
+    check(stacked, t(1.0, 2.0), t(-1.0, -2.0))
+
+
+def test_a_name_that_is_not_bound_raises_what_eager_raises() -> None:
+    def unbound(x):
+        if x.sum() > 0:
+            y = x
+        return y
+
+    check(unbound, t(1.0, 2.0), t(-1.0, -2.0))
+
+
+def test_random_draws_in_a_side() -> None:
+    def noisy(x):
+        if x.sum() > 0:
+            x = torch.nn.functional.dropout(x, 0.5)
+        return x, torch.rand(2)
+
+    check(noisy, t(1.0, 2.0), t(-1.0, -2.0))
+
+
 def test_too_many_paths_say_so() -> None:
     def bits(x):
         return [None if v > 0 else v for v in x]

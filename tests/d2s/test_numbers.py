@@ -6,11 +6,13 @@ PYTEST_DONT_REWRITE
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 import torch
 from check import bind, check
 
+import d2s
 from d2s.conversion import convert
 from d2s.runtime.capture import capture
 from d2s.runtime.codegen import compile_program
@@ -125,6 +127,22 @@ def test_in_code_that_is_not_converted_a_number_forks() -> None:
         return sorted([3, int(x[0]), 1], key=lambda n: -n), [1, 2, 3].index(2)
 
     check(positions, t(2.0, 0.0), t(5.0, 0.0), t(-5.0, 0.0), ways=3)
+
+
+def test_pythons_own_generator_is_asked_at_each_run() -> None:
+    def noisy(x):
+        return x * random.random() if x.sum() > 0 else random.randint(1, 9)
+
+    static = d2s.to_static(noisy, full_graph=True)
+    for x in (torch.ones(2), -torch.ones(2)):
+        for seed in (0, 1):
+            random.seed(seed)
+            want = noisy(x)
+            random.seed(seed)
+            assert torch.equal(torch.as_tensor(want), torch.as_tensor(static(x)))
+    assert len(static.programs) == 1
+    with pytest.raises(d2s.ConversionError, match="another answer at each run"):
+        d2s.to_static(lambda x: random.choice([x]), full_graph=True)(torch.ones(1))
 
 
 def test_a_number_as_a_key_is_refused_with_a_remedy() -> None:

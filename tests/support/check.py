@@ -1,4 +1,4 @@
-"""Captures a function once and compares the program with eager on several inputs of one signature."""
+"""Compares a static function with eager on several inputs of one signature."""
 
 from __future__ import annotations
 
@@ -10,36 +10,27 @@ from typing import Any
 import torch
 from compare import outcome, same
 
-from d2s.conversion import convert
-from d2s.runtime.capture import capture
-from d2s.runtime.codegen import compile_program
+import d2s
 from d2s.runtime.program import Program
-from d2s.runtime.sources import read
 
 
 def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
-    """Capture on the first input, compare on all, each a tuple of arguments (or one argument).
+    """Compare on all inputs, each a tuple of arguments (or one argument); the one program that ran for all.
 
     Answers, exceptions, arguments afterwards and gradients must be eager's. `ways`: how many different
     answers the inputs must give at least, so that a program with one branch baked in can't pass.
     """
     given = [value if isinstance(value, tuple) else (value,) for value in inputs]
-    bound = [bind(function, *_leaves(args)) for args in given]
-    program = capture(convert(function), bound[0], convert=convert).program
-    compiled = compile_program(program)
-
-    def run(*args: Any) -> Any:
-        arguments = bind(function, *args).arguments
-        return compiled.run(*(read(entry.source, arguments) for entry in program.inputs))[0]
-
+    static = d2s.to_static(function, full_graph=True)
     seen: list[Any] = []
     for args in given:
-        want, got = observe(function, *_leaves(args)), observe(run, *_leaves(args))
-        assert same(want, got), f"{got} instead of {want}, from\n{program}"
+        want, got = observe(function, *_leaves(args)), observe(static, *_leaves(args))
+        assert same(want, got), f"{got} instead of {want}, from\n{static.programs and static.programs[0]}"
         if not any(same(want, other) for other in seen):
             seen.append(want)
     assert len(seen) >= ways, "the inputs take too few ways"
-    return program
+    (executable,) = static.programs
+    return executable.program
 
 
 def bind(function: Any, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
