@@ -72,7 +72,7 @@ def capture(
         recorder.journal.undo(0)
     name = name or getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, grad, recorder.ambient))
-    return Capture(program, program_guards(reachable, program, bound.arguments))
+    return Capture(program, program_guards(reachable, program, bound.arguments, recorder.asked_for_grad))
 
 
 def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:

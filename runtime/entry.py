@@ -117,6 +117,8 @@ class _Printer:
             f"and {name}.shape == {tuple(kind.shape)} and {name}.requires_grad is {kind.requires_grad} "
             f"and {name}.device == {self._constant(kind.device)} and {name}.is_leaf is {check.leaf}"
         )
+        if check.has_grad is not None:
+            self._require(f"({name}.grad is not None) is {check.has_grad}")
 
     def _form(self, name: str, check: HasForm) -> None:
         conditions = [f"type({name}) is {self._constant(check.cls)}"]

@@ -10,7 +10,7 @@ import enum
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,11 +41,15 @@ class IsObject:
 
 @dataclass(frozen=True)
 class IsTensor:
-    """A tensor of this class and type, a leaf of the graph of gradients or not."""
+    """A tensor of this class and type, a leaf of the graph of gradients or not.
+
+    `has_grad` is whether it has a gradient already, None where the function does not ask.
+    """
 
     cls: type
     type: TensorType
     leaf: bool
+    has_grad: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,13 @@ class Guard:
         return f"{self.source}: {self.check}"
 
 
-def program_guards(reachable: Reachable, program: Program, arguments: Mapping[str, Any]) -> list[Guard]:
-    """The guards of a program that was captured for these arguments, which are as they were before."""
+def program_guards(
+    reachable: Reachable, program: Program, arguments: Mapping[str, Any], asked_for_grad: set[int]
+) -> list[Guard]:
+    """The guards of a program that was captured for these arguments, which are as they were before.
+
+    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at.
+    """
     counters = {entry.source for entry in program.inputs if entry.role is Role.COUNTER}
     inputs = {entry.source for entry in program.inputs}
     found: list[Guard] = []
@@ -83,6 +92,8 @@ def program_guards(reachable: Reachable, program: Program, arguments: Mapping[st
         if source in counters:
             continue
         check, inside = _check(source, thing, source in inputs)
+        if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
+            check = replace(check, has_grad=thing.grad is not None)
         found.append(Guard(source, check))
         if id(thing) not in seen:
             seen[id(thing)] = thing

@@ -33,10 +33,12 @@ def _names() -> dict[Any, str]:
                 continue
             member = getattr(place, name, None)
             if not callable(member):
-                # A property of tensors reaches the recorder as the `__get__` of its descriptor.
-                member = getattr(member, "__get__", None)
-                name = f"{name}.__get__"
-            if member is None or isinstance(member, type):
+                # A property of tensors reaches the recorder as the `__get__` or `__set__` of its descriptor.
+                for accessor in ("__get__", "__set__"):
+                    if hasattr(member, accessor):
+                        found.setdefault(getattr(member, accessor), f"{place_name}.{name}.{accessor}")
+                continue
+            if isinstance(member, type):
                 continue
             try:
                 found.setdefault(member, f"{place_name}.{name}")
@@ -78,3 +80,9 @@ _INFIX: dict[Callable[..., Any], str] = {
 def infix_symbol(target: Callable[..., Any]) -> str | None:
     """The symbol that Python writes between the two operands of `target`; None for any other function."""
     return _INFIX.get(target)
+
+
+def is_in_place(target: Callable[..., Any]) -> bool:
+    """Whether a function of torch is, by its name, one that changes its first argument."""
+    name = getattr(target, "__name__", "")
+    return name.endswith("_") and not name.endswith("__")

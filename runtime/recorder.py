@@ -16,6 +16,7 @@ from d2s.runtime.facts import Facts
 from d2s.runtime.journal import Journal, Location
 from d2s.runtime.lifting import Reachable, role_of
 from d2s.runtime.locations import user_location
+from d2s.runtime.names import is_in_place
 from d2s.runtime.numbers import is_run_time_number, make_number, number_kind
 from d2s.runtime.program import (
     ORDERED,
@@ -46,6 +47,7 @@ from d2s.runtime.torch_internals import (
     ambient,
     forget_constant,
     is_fake,
+    is_profiling,
     storage_key,
     symbolic_kind,
     without_recording,
@@ -89,6 +91,7 @@ class Recorder(TorchFunctionMode):
         self.block = Block()
         self.facts = Facts()
         self.handlers = 0
+        self.asked_for_grad: set[int] = set()
         self.ambient = ambient()
         self.next_number = 0
         self._inputs: dict[Hashable, Input] = {}
@@ -99,6 +102,13 @@ class Recorder(TorchFunctionMode):
     def _forget_run(self) -> None:
         self.world = FakeWorld()
         self._watch = RandomnessWatch()
+        # Whether some tensor stands for the result of an `if` or loop, so that its strides are unknown; whether such
+        # a one has a history of gradients, which its fake has not; whether it is unknown if it requires a gradient;
+        # and whether gradients were computed in this run.
+        self.uncertain_layout = False
+        self.broken_history = False
+        self.uncertain_gradients = False
+        self.went_backward = False
         self._values: dict[int, tuple[Any, Value]] = {}
         self._fakes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._originals: dict[int, torch.Tensor] = {}
@@ -234,10 +244,10 @@ class Recorder(TorchFunctionMode):
         self.emit_call(target, operands, kwargs or {}, value, effects)
         return self.number(kind, value, node)
 
-    def text_call(self, target: Any, operands: tuple[Any, ...]) -> RunTimeText:
+    def text_call(self, target: Any, operands: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> RunTimeText:
         """Record a call that gives a text, and make that text."""
         value = self.fresh(PythonType(str))
-        self.emit_call(target, operands, {}, value)
+        self.emit_call(target, operands, kwargs or {}, value)
         return RunTimeText(self, value)
 
     def number(self, kind: type, value: Value, node: Any = None) -> Any:
@@ -251,6 +261,8 @@ class Recorder(TorchFunctionMode):
         if isinstance(value.type, PythonType):
             return self.number(value.type.python_type, value)
         kind = value.type
+        self.uncertain_layout = True
+        self.broken_history |= kind.requires_grad
         fake = self.world.empty(kind.dtype, kind.shape, kind.device, kind.requires_grad)
         self.bind(fake, value)
         return fake
@@ -310,6 +322,8 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if is_profiling(func):
+            return func(*args, **kwargs)
         if func in GRAD_MODE_SWITCHES:
             return func(*map(bool, args))  # every call is recorded with the grad mode that it ran in
         rule = self.rules.get(func)
@@ -352,6 +366,8 @@ class Recorder(TorchFunctionMode):
         if forms != [_form(tensor) for tensor in tensors]:
             self.once("changes the shape of a tensor in place")
         written = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
+        if not written and is_in_place(func) and tensors:
+            written = tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
         self.facts.forget_written(map(storage_key, written))
         effects = self._effects(tensors, written, outcome)
         result, seen = self._result(outcome)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.numbers import is_run_time_number
-from d2s.runtime.program import PythonType
+from d2s.runtime.program import ORDERED, PythonType
 from d2s.runtime.recorder import Recorder
 
 RULES: dict[Any, Any] = {}
@@ -40,6 +41,7 @@ def _position(tensor: torch.Tensor, position: Any) -> Any:
     return position
 
 
+_GRADIENT = torch.Tensor.grad.__get__
 _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -53,6 +55,67 @@ def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: An
     """`tensor[position] = value`."""
     simple = _position(tensor, position)
     return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, (tensor, simple, value))
+
+
+def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
+    """`tensor.grad`: whether the user's tensor has one already is part of the signature."""
+    recorder.asked_for_grad.add(id(tensor))
+    if recorder.went_backward and recorder.broken_history:
+        raise CaptureError(
+            "a gradient is read in the function that computes it through an `if` or a loop on tensors",
+            "compute the loss in a static function, and call backward() outside of it",
+        )
+    return recorder.record(_GRADIENT, (tensor, *args), {})
+
+
+def _backward(function: Any) -> Any:
+    """A function that adds to the gradients of the leaves."""
+
+    def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        recorder.went_backward = True
+        return recorder.record(function, args, kwargs)
+
+    return rule
+
+
+def _gradients(recorder: Recorder, outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    """`torch.autograd.grad`: each gradient is of the type of its input."""
+    function = torch.autograd.grad
+    if not recorder.broken_history:
+        return recorder.record(function, (outputs, inputs, *args), kwargs)
+    if args or kwargs.get("allow_unused") or kwargs.get("is_grads_batched"):
+        raise CaptureError("this form of torch.autograd.grad is not recorded", "pass its options by name")
+    recorder.went_backward = True
+    tensors = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    types = [replace(recorder.type_of(t), requires_grad=bool(kwargs.get("create_graph"))) for t in tensors]
+    values = tuple(map(recorder.fresh, types))
+    recorder.emit_call(function, (outputs, inputs), kwargs, values, ORDERED)
+    return tuple(map(recorder.stand_in, values))
+
+
+def _history(function: Any) -> Any:
+    """A question about a tensor's history: the program answers it where the recording can't know."""
+
+    def rule(recorder: Recorder, tensor: torch.Tensor) -> Any:
+        if recorder.uncertain_gradients:
+            return recorder.number_call(function, (tensor,), bool)
+        return recorder.record(function, (tensor,), {})
+
+    return rule
+
+
+def _layout(function: Any, kind: type) -> Any:
+    """A question about a tensor's strides: the program answers it where the recording can't know."""
+
+    def rule(recorder: Recorder, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not recorder.uncertain_layout:
+            return recorder.record(function, (tensor, *args), kwargs)
+        if kind is int and not (args or kwargs):
+            dimensions = range(len(recorder.type_of(tensor).shape))
+            return tuple(recorder.number_call(function, (tensor, dimension), int) for dimension in dimensions)
+        return recorder.number_call(function, (tensor, *args), kind, kwargs=kwargs)
+
+    return rule
 
 
 def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
@@ -94,6 +157,17 @@ def _refusal(what: str, remedy: str) -> Any:
 RULES[torch.Tensor.__getitem__] = _get_item
 RULES[torch.Tensor.__setitem__] = _set_item
 RULES[torch.Tensor.tolist] = _to_list
+RULES[_GRADIENT] = _gradient
+RULES[torch.autograd.grad] = _gradients
+RULES[torch.Tensor.is_contiguous] = _layout(torch.Tensor.is_contiguous, bool)
+RULES[torch.Tensor.stride] = _layout(torch.Tensor.stride, int)
+for _name in ("__repr__", "__str__", "__format__"):
+    RULES[getattr(torch.Tensor, _name)] = _refusal("the text", "format it in a function that d2s converts")
+for _function in (torch.Tensor.backward, torch.autograd.backward):
+    RULES[_function] = _backward(_function)
+for _property in ("requires_grad", "is_leaf"):
+    _function = getattr(torch.Tensor, _property).__get__
+    RULES[_function] = _history(_function)
 RULES[torch.Tensor.__bool__] = _truth
 for _predicate_of_tensors in (torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose):
     RULES[_predicate_of_tensors] = _predicate(_predicate_of_tensors)

@@ -51,8 +51,9 @@ def describe(thing: Any) -> str:
     """A few words for messages."""
     if isinstance(thing, torch.Tensor):
         return "a tensor"
-    text = repr(thing)
-    return text if len(text) <= 40 else f"a {type(thing).__name__}"
+    if thing is None or type(thing) in (bool, int, float):
+        return repr(thing)
+    return f"an object of {type(thing).__name__}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +137,8 @@ class Joiner:
                 return other
         left, right = self.general(left), self.general(right)
         if isinstance(left, OfTensor) and isinstance(right, OfTensor):
+            if left.type.requires_grad != right.type.requires_grad:
+                self.recorder.uncertain_gradients = True
             return OfTensor(join_tensor_types(left.type, right.type))
         if isinstance(left, OfTuple) and isinstance(right, OfTuple):
             return self._join_tuples(left, right)

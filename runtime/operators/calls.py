@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dis
 import functools
+import logging
+import time
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,13 +19,18 @@ from d2s.runtime.errors import CannotConvertError
 from d2s.runtime.journal import CONTAINERS, CellLocation, GlobalLocation
 from d2s.runtime.locations import is_left_alone
 from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.staging import is_staged
+from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import note_contents
+from d2s.runtime.program import ORDERED
 from d2s.runtime.recorder import Recorder, active_recorder
 
 _READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 
 # Those of the functions with an operator of their own that are methods, such as `random.random`.
 _METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
+_LOGGING = frozenset("debug info warning warn error critical exception log".split())
+_EFFECTS = frozenset({warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
 
 def call(function: Any) -> Any:
@@ -38,6 +46,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, CONTAINERS) and function.__name__ not in _READERS:
             note_contents(owner)
+        if isinstance(owner, str) and function.__name__ in ("format", "join"):
+            return _of_text(recorder, function)
         return REPLACEMENTS.get(function, function)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
@@ -46,6 +56,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, types.MethodType):
         if function in _METHODS:
             return REPLACEMENTS[function]
+        if isinstance(function.__self__, logging.Logger) and function.__name__ in _LOGGING:
+            return _effect(recorder, function)
         inner = converted(recorder, function.__func__)
         return function if inner is function.__func__ else types.MethodType(inner, function.__self__)
     if isinstance(function, functools.partial):
@@ -58,9 +70,34 @@ def converted(recorder: Recorder, function: Any) -> Any:
     return function
 
 
+def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
+    """A function that is called for what it does to the world: the program calls it at each run."""
+
+    def recorded(*args: Any, **kwargs: Any) -> None:
+        recorder.emit_call(function, args, kwargs, None, ORDERED)
+
+    return recorded
+
+
+def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
+    """`format` and `join` of a text."""
+    text, function = method.__self__, getattr(str, method.__name__)
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        if method.__name__ == "join":
+            args = tuple(map(list, args))
+        if not any(map(is_staged, members([args, kwargs]))):
+            return method(*args, **kwargs)
+        return recorder.text_call(function, (text, *args), kwargs)
+
+    return made
+
+
 def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any:
     if function in REPLACEMENTS:
         return REPLACEMENTS[function]
+    if function in _EFFECTS:
+        return _effect(recorder, function)
     if is_left_alone(function.__code__):
         return function
     recorder.reachable.add_globals(function)

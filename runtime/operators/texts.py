@@ -22,7 +22,7 @@ def join_text(*parts: str) -> str:
 
 def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
     """One replacement field of an f-string."""
-    recorder = recorder_for(*_members(value), specification)
+    recorder = recorder_for(*members(value), specification)
     if recorder is not None:
         return recorder.text_call(format_value, (value, conversion, specification))
     return format_value(value, conversion, specification)
@@ -36,14 +36,14 @@ def text(*parts: Any) -> Any:
 
 def percent(template: str, values: Any) -> Any:
     """`template % values` for a text."""
-    recorder = recorder_for(*_members(values))
+    recorder = recorder_for(*members(values))
     return recorder.text_call(str.__mod__, (template, values)) if recorder is not None else template % values
 
 
-def _members(value: Any) -> list[Any]:
+def members(value: Any) -> list[Any]:
     """A value and, if it is a container, what is in it."""
     if isinstance(value, dict):
-        return [inner for item in value.values() for inner in _members(item)]
+        return [inner for item in value.values() for inner in members(item)]
     if isinstance(value, list | tuple) and not is_staged(value):
-        return [inner for item in value for inner in _members(item)]
+        return [inner for item in value for inner in members(item)]
     return [value]

@@ -5,8 +5,10 @@ PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+import logging
 import math
 import random
+import warnings
 
 import pytest
 import torch
@@ -88,6 +90,43 @@ def test_texts() -> None:
         return f"n={n:>4} {x.max().item():.2f} {n!r}", "%d of %s" % (n, "x"), str(n) + "!", f"{'plain'}"
 
     check(texts, t(1.0, 2.0), t(5.0, 2.0))
+
+
+def test_format_and_join() -> None:
+    def texts(x):
+        n = int(x.sum())
+        return "{} of {name}".format(n, name=x.max().item()), "-".join(["a", str(n)]), "-".join("ab")
+
+    check(texts, t(1.0, 2.0), t(5.0, 2.0))
+
+
+def test_logging_and_warnings_at_each_run(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("chatty")
+
+    def chatty(x):
+        if x.sum() > 0:
+            log.warning("sum %s", x.sum().item())
+        else:
+            warnings.warn("negative", stacklevel=1)
+        return x
+
+    static = d2s.to_static(chatty, full_graph=True)
+    static(t(1.0, 2.0))
+    static(t(2.0, 2.0))
+    said = [record.getMessage() for record in caplog.records if record.name == "chatty"]
+    assert said == ["sum 3.0", "sum 4.0"]
+    with pytest.warns(UserWarning, match="negative"):
+        static(t(-1.0, -2.0))
+    assert len(static.programs) == 1
+
+
+def test_strides_of_a_merged_tensor_are_asked_at_each_run() -> None:
+    def laid_out(x):
+        x = x.reshape(1, 2).expand(2, 2)
+        y = x.t() if x.sum() > 0 else x.contiguous()
+        return y.is_contiguous(), y.stride(), y.stride(0), y
+
+    check(laid_out, t(1.0, 2.0), t(-1.0, -2.0))
 
 
 def test_print_prints_at_each_run(capsys: pytest.CaptureFixture[str]) -> None:

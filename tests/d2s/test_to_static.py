@@ -260,6 +260,77 @@ def test_the_same_tensor_twice_is_another_signature() -> None:
     assert (total.tolist(), same) == ([4.0, 6.0], True)
 
 
+def test_a_training_step_inside() -> None:
+    def trained(x, y):
+        net = nn.Linear(2, 1)
+        with torch.no_grad():
+            net.weight.fill_(0.5)
+            net.bias.zero_()
+        optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        losses = []
+        for _ in range(3):
+            optimiser.zero_grad()
+            loss = (net(x) - y).pow(2).mean()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.detach())
+        return torch.stack(losses), net.weight.detach()
+
+    static = d2s.to_static(trained, full_graph=True)
+    for scale in (1.0, 0.1):
+        x, y = torch.arange(8.0).reshape(4, 2) * scale, torch.ones(4, 1) * scale
+        for want, got in zip(trained(x, y), static(x, y), strict=True):
+            assert torch.equal(want, got)
+    assert len(static.programs) == 1
+
+
+def test_a_gradient_read_after_a_merge_is_refused() -> None:
+    def stepped(x):
+        w = torch.ones(2, requires_grad=True)
+        loss = (x * w).sum()
+        if loss > 0:
+            loss = loss * 2
+        loss.backward()
+        return w.grad
+
+    with pytest.raises(d2s.ConversionError, match="a gradient is read in the function"):
+        d2s.to_static(stepped, full_graph=True)(t(1.0, 2.0))
+
+
+def test_gradients_through_merges_inside_and_what_they_need() -> None:
+    def penalised(x):
+        y = x * 2
+        if y.sum() > 0:
+            y = y.detach() * 3
+        z = (y * y).sum() + x.sum()
+        (gradient,) = torch.autograd.grad(z, x, create_graph=True)
+        return z + gradient.norm(), y.requires_grad, gradient.shape
+
+    static = d2s.to_static(penalised, full_graph=True)
+    for values in ((1.0, 2.0), (-1.0, -2.0)):
+        x, x_static = t(*values).requires_grad_(), t(*values).requires_grad_()
+        want, got = penalised(x), static(x_static)
+        assert want[1:] == got[1:] and torch.equal(want[0], got[0])
+        want[0].backward()
+        got[0].backward()
+        assert torch.equal(x.grad, x_static.grad)
+    assert len(static.programs) == 1
+
+
+def test_whether_a_tensor_has_a_gradient_is_part_of_the_signature() -> None:
+    def total(x):
+        return x * 2 if x.grad is None else x.grad
+
+    static = d2s.to_static(total, full_graph=True)
+    x = torch.ones(2, requires_grad=True)
+    assert static(x).tolist() == [2.0, 2.0]
+    x.grad = torch.full((2,), 7.0)
+    assert static(x).tolist() == [7.0, 7.0]
+    x.grad = torch.full((2,), 8.0)
+    assert static(x).tolist() == [8.0, 8.0]
+    assert len(static.programs) == 2
+
+
 def test_exceptions_of_torch_name_the_users_line() -> None:
     def mismatched(x, y):
         if x.sum() > 0:
