@@ -7,6 +7,7 @@ constant must be what they were; tensors must be of the type that they were; con
 from __future__ import annotations
 
 import enum
+import sys
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from d2s.runtime.sources import Source, read
 
 _BY_VALUE = (bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 _BY_IDENTITY = (type(None), type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum)
+# Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
+_OPAQUE = sys.stdlib_module_names - {"builtins", "collections", "functools", "types"}
 # Attributes of a module that torch keeps for itself; hooks are code, and guarded by whether there are any.
 _TABLES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook"})
 
@@ -103,7 +106,7 @@ def program_guards(
 
 def _check(source: Source, thing: Any, is_input: bool) -> tuple[Check, list[tuple[Source, Any]]]:
     """The check of one object, and what is inside it to be checked."""
-    if isinstance(thing, _BY_IDENTITY):
+    if isinstance(thing, _BY_IDENTITY) or type(thing).__module__ in _OPAQUE:
         return IsObject(thing), []
     if isinstance(thing, _BY_VALUE):
         return IsValue(thing), []
