@@ -48,7 +48,7 @@ def converted(recorder: Recorder, function: Any) -> Any:
             note_contents(owner)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):
             return _of_text(recorder, function)
-        return REPLACEMENTS.get(function, function)
+        return _effect(recorder, function) if function in _EFFECTS else REPLACEMENTS.get(function, function)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
     if isinstance(function, types.FunctionType):
