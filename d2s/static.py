@@ -14,9 +14,9 @@ import torch
 
 from d2s.conversion import conversion_of, convert
 from d2s.errors import CaptureError, ConversionError, FallbackWarning, SourceError
-from d2s.runtime.capture import capture
-from d2s.runtime.execution import Executable
-from d2s.runtime.recorder import active_recorder
+from d2s.runtime.backend.execution import Executable
+from d2s.runtime.recording.capture import capture
+from d2s.runtime.recording.recorder import active_recorder
 
 MOST_PROGRAMS = 64
 

@@ -33,7 +33,7 @@ _HERE = __file__.removesuffix("errors.py")
 # The folders of the code whose exceptions are bugs of ours; the packages above this one add theirs.
 OWN_FOLDERS = [_HERE]
 # Files whose functions do what the user's code says, and raise what it would raise.
-_FOR_THE_USER = (f"{_HERE}operators/", f"{_HERE}numbers.py")
+_FOR_THE_USER = (f"{_HERE}operators/", f"{_HERE}recording/numbers.py")
 
 
 def refuse_own(error: BaseException) -> None:

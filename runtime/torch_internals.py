@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import (
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from d2s.runtime.program import Ambient
+from d2s.runtime.ir.program import Ambient
 
 # What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
 GRAD_MODE_SWITCHES = frozenset({torch._C._set_grad_enabled})

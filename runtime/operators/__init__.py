@@ -30,7 +30,7 @@ from d2s.runtime.operators.writes import (
     update_attribute,
     update_item,
 )
-from d2s.runtime.specs import UNSET
+from d2s.runtime.recording.specs import UNSET
 
 __all__ = [
     "UNSET",

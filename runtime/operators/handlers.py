@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from d2s.runtime.recorder import active_recorder
+from d2s.runtime.recording.recorder import active_recorder
 
 
 @contextmanager

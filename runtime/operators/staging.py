@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.journal import CellLocation, GlobalLocation, Location
-from d2s.runtime.numbers import is_run_time_number
-from d2s.runtime.recorder import Recorder, active_recorder
-from d2s.runtime.texts import is_run_time_text
+from d2s.runtime.recording.journal import CellLocation, GlobalLocation, Location
+from d2s.runtime.recording.numbers import is_run_time_number
+from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.texts import is_run_time_text
 
 Thunk = Callable[[], Any]
 Region = Callable[[], None]

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.journal import CONTAINERS, AttributeLocation, ContentsLocation
-from d2s.runtime.recorder import active_recorder
+from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
+from d2s.runtime.recording.recorder import active_recorder
 
 _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
     "+=": operator.iadd,

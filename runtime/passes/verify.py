@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from d2s.runtime.errors import VerificationError
-from d2s.runtime.printer import format_block
-from d2s.runtime.program import (
+from d2s.runtime.ir.printer import format_block
+from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,

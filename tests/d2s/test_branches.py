@@ -13,10 +13,10 @@ import torch
 from check import bind, check
 
 from d2s.conversion import convert
-from d2s.runtime.capture import capture
-from d2s.runtime.codegen import compile_program
+from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.program import Branch, If, Program, Raise, walk_blocks
+from d2s.runtime.ir.program import Branch, If, Program, Raise, walk_blocks
+from d2s.runtime.recording.capture import capture
 
 
 def t(*values: float) -> torch.Tensor:

@@ -13,7 +13,7 @@ import torch
 from check import check
 from torch import nn
 
-from d2s.runtime.program import Branch, walk_blocks
+from d2s.runtime.ir.program import Branch, walk_blocks
 
 
 def t(*values: float) -> torch.Tensor:

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from check import bind, check
 
 from d2s.conversion import convert
-from d2s.runtime.capture import capture
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.program import Program, Raise, While, walk_blocks
+from d2s.runtime.ir.program import Program, Raise, While, walk_blocks
+from d2s.runtime.recording.capture import capture
 
 
 def t(*values: Any) -> torch.Tensor:

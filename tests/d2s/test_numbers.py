@@ -16,9 +16,9 @@ from check import bind, check
 
 import d2s
 from d2s.conversion import convert
-from d2s.runtime.capture import capture
-from d2s.runtime.codegen import compile_program
+from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import CaptureError
+from d2s.runtime.recording.capture import capture
 
 
 def t(*values: float) -> torch.Tensor:

@@ -13,10 +13,10 @@ from check import bind
 from compare import outcome, same
 from torch import nn
 
-from d2s.runtime.capture import capture
-from d2s.runtime.codegen import compile_program
-from d2s.runtime.program import Call, Program, Role
-from d2s.runtime.sources import read
+from d2s.runtime.backend.codegen import compile_program
+from d2s.runtime.ir.program import Call, Program, Role
+from d2s.runtime.ir.sources import read
+from d2s.runtime.recording.capture import capture
 
 TABLE = torch.arange(6.0).reshape(3, 2)
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from handmade import BOOL, ERROR, INT, VECTOR, program
 
-from d2s.runtime.codegen import compile_program
+from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import Location, RaisedAfterWrites
-from d2s.runtime.program import Block, Branch, Call, Raise, Return, Value, Write, WriteKind
-from d2s.runtime.sources import Argument
+from d2s.runtime.ir.program import Block, Branch, Call, Raise, Return, Value, Write, WriteKind
+from d2s.runtime.ir.sources import Argument
 
 
 def straight_line(*ops: Call, answer: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from d2s.runtime.journal import (
+from d2s.runtime.recording.journal import (
     MISSING,
     AttributeLocation,
     CellLocation,

@@ -11,12 +11,12 @@ import torch
 from compare import outcome, same
 from handmade import ALL, VECTOR, Handmade, clamped, collatz, forked
 
-from d2s.runtime.codegen import compile_program
+from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import VerificationError
-from d2s.runtime.liveness import free_values
+from d2s.runtime.ir.liveness import free_values
+from d2s.runtime.ir.program import Block, Call, Return, Value, While, Yield
+from d2s.runtime.ir.reference import run_program
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.program import Block, Call, Return, Value, While, Yield
-from d2s.runtime.reference import run_program
 
 EXECUTORS: dict[str, Callable[..., Any]] = {
     "reference": run_program,

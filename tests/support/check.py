@@ -11,7 +11,7 @@ import torch
 from compare import outcome, same
 
 import d2s
-from d2s.runtime.program import Program
+from d2s.runtime.ir.program import Program
 
 
 def check(function: Any, *inputs: Any, ways: int = 2) -> Program:

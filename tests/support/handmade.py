@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.program import (
+from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,
@@ -27,7 +27,7 @@ from d2s.runtime.program import (
     While,
     Yield,
 )
-from d2s.runtime.sources import Argument
+from d2s.runtime.ir.sources import Argument
 
 VECTOR = TensorType(torch.float32, (2,))
 SCALAR = TensorType(torch.float32, ())

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.program import Block, Branch, Terminator, Value
+from d2s.runtime.ir.program import Block, Branch, Terminator, Value
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 MOST_PATHS = 64
 MOST_DECISIONS = 40

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.program import Role
-from d2s.runtime.sources import Attribute, Cell, Global, Item, Member, Source, free_variables, is_empty, read
+from d2s.runtime.ir.program import Role
+from d2s.runtime.ir.sources import Attribute, Cell, Global, Item, Member, Source, free_variables, is_empty, read
 
 _NUMBERS_AND_TEXTS = (bool, int, float, complex, str, bytes, type(None))
 _LEAVES = (*_NUMBERS_AND_TEXTS, torch.dtype, torch.device)

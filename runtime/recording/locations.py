@@ -12,9 +12,6 @@ import torch
 from d2s.runtime.errors import OWN_FOLDERS, Location
 
 _TORCH = torch.__file__.removesuffix("__init__.py")
-_HERE = __file__.removesuffix("locations.py")
-
-
 # Code that is recorded as it is: torch's public calls are the ops, the others know nothing of tensors.
 _LEFT_ALONE = (_TORCH, os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "numpy", ""))
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
@@ -29,8 +26,8 @@ def is_left_alone(code: types.CodeType) -> bool:
 
 
 def is_users(code: types.CodeType) -> bool:
-    """Whether a code object is the user's: not torch's, not ours, not made from a text."""
-    return not code.co_filename.startswith((_TORCH, _HERE, "<"))
+    """Whether a code object is in a file of the user's, or of a package that is none of the above."""
+    return not is_left_alone(code) and not code.co_filename.startswith("<")
 
 
 def user_location() -> Location | None:

@@ -6,11 +6,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from d2s.runtime.capture import Capture
-from d2s.runtime.codegen import compile_program
-from d2s.runtime.entry import compile_entry
+from d2s.runtime.backend.codegen import compile_program
+from d2s.runtime.backend.entry import compile_entry
 from d2s.runtime.errors import RaisedAfterWrites
-from d2s.runtime.journal import (
+from d2s.runtime.ir.program import Write, WriteKind
+from d2s.runtime.ir.sources import Attribute, Cell, Global, Item, Member, Source, read
+from d2s.runtime.recording.capture import Capture
+from d2s.runtime.recording.journal import (
     MISSING,
     AttributeLocation,
     CellLocation,
@@ -18,8 +20,6 @@ from d2s.runtime.journal import (
     GlobalLocation,
     Location,
 )
-from d2s.runtime.program import Write, WriteKind
-from d2s.runtime.sources import Attribute, Cell, Global, Item, Member, Source, read
 
 
 class Executable:

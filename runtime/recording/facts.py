@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from d2s.runtime.program import Value
+from d2s.runtime.ir.program import Value
 
 
 class Facts:

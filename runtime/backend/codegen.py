@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import Location, RaisedAfterWrites
-from d2s.runtime.liveness import deaths, terminator_uses
-from d2s.runtime.names import infix_symbol, qualified_name
-from d2s.runtime.program import (
+from d2s.runtime.ir.liveness import deaths, terminator_uses
+from d2s.runtime.ir.names import infix_symbol, qualified_name
+from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,

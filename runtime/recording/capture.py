@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError, refuse_own
-from d2s.runtime.guards import Guard, program_guards
-from d2s.runtime.lifting import Reachable
-from d2s.runtime.locations import line_of_raise
+from d2s.runtime.ir.program import Block, Program, Terminator
+from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.calls import converting_modules, note_stores
-from d2s.runtime.outputs import end
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.program import Block, Program, Terminator
-from d2s.runtime.recorder import CounterFound, Recorder
-from d2s.runtime.regions import record_region
-from d2s.runtime.rules import RULES
-from d2s.runtime.sources import Argument
+from d2s.runtime.recording.guards import Guard, program_guards
+from d2s.runtime.recording.lifting import Reachable
+from d2s.runtime.recording.locations import line_of_raise
+from d2s.runtime.recording.outputs import end
+from d2s.runtime.recording.recorder import CounterFound, Recorder
+from d2s.runtime.recording.regions import record_region
+from d2s.runtime.recording.rules import RULES
 
 Convert = Callable[[Any], Any]
 

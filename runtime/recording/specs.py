@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2s.runtime.numbers import is_run_time_number, number_kind
-from d2s.runtime.program import PythonType, TensorType, Tree, ValueType
-from d2s.runtime.structures import rebuilt
-from d2s.runtime.texts import is_run_time_text
+from d2s.runtime.ir.program import PythonType, TensorType, Tree, ValueType
+from d2s.runtime.recording.numbers import is_run_time_number, number_kind
+from d2s.runtime.recording.structures import rebuilt
+from d2s.runtime.recording.texts import is_run_time_text
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 
 class Unset(enum.Enum):

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2s.runtime.exceptions import record_exception
-from d2s.runtime.journal import (
+from d2s.runtime.ir.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
+from d2s.runtime.ir.sources import Attribute, Constant, Global, Source
+from d2s.runtime.recording.exceptions import record_exception
+from d2s.runtime.recording.journal import (
     MISSING,
     AttributeLocation,
     CellLocation,
@@ -21,14 +23,12 @@ from d2s.runtime.journal import (
     GlobalLocation,
     Location,
 )
-from d2s.runtime.numbers import is_run_time_number
-from d2s.runtime.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.sources import Attribute, Constant, Global, Source
-from d2s.runtime.specs import Known, is_equal, of_contents
-from d2s.runtime.texts import is_run_time_text
+from d2s.runtime.recording.numbers import is_run_time_number
+from d2s.runtime.recording.specs import Known, is_equal, of_contents
+from d2s.runtime.recording.texts import is_run_time_text
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
 _CONSTANTS = (*_FUNCTIONS, torch.dtype, torch.device, enum.Enum, range)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import RaisedAfterWrites
-from d2s.runtime.program import (
+from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from d2s.runtime.program import Block, Branch, Op, Value, While, terminator_tree, values_in
+from d2s.runtime.ir.program import Block, Branch, Op, Value, While, terminator_tree, values_in
 
 
 def free_values(block: Block) -> list[Value]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import refuse_own
-from d2s.runtime.journal import MISSING, ContentsLocation, Location
-from d2s.runtime.locations import user_location
-from d2s.runtime.program import Block, If, Tree, Value, ValueType, Yield
-from d2s.runtime.specs import CannotJoinError, Joiner, Known, Spec, of_contents, part_tree, parts, stand_in
+from d2s.runtime.ir.program import Block, If, Tree, Value, ValueType, Yield
+from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, of_contents, part_tree, parts, stand_in
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.numbers import is_run_time_number
-from d2s.runtime.program import ORDERED, PythonType
-from d2s.runtime.recorder import Recorder
+from d2s.runtime.ir.program import ORDERED, PythonType
+from d2s.runtime.recording.numbers import is_run_time_number
+from d2s.runtime.recording.recorder import Recorder
 
 RULES: dict[Any, Any] = {}
 

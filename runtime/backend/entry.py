@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.codegen import next_filename
-from d2s.runtime.guards import Guard, HasForm, IsObject, IsTensor, IsValue
-from d2s.runtime.program import Program
-from d2s.runtime.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
+from d2s.runtime.backend.codegen import next_filename
+from d2s.runtime.ir.program import Program
+from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
+from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsTensor, IsValue
 from d2s.runtime.torch_internals import AUTOCAST_DEVICES
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.program import Value
+from d2s.runtime.ir.program import Value
 
 
 class RunTimeText:

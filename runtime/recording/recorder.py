@@ -12,13 +12,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
-from d2s.runtime.facts import Facts
-from d2s.runtime.journal import Journal, Location
-from d2s.runtime.lifting import Reachable, role_of
-from d2s.runtime.locations import user_location
-from d2s.runtime.names import is_in_place
-from d2s.runtime.numbers import is_run_time_number, make_number, number_kind
-from d2s.runtime.program import (
+from d2s.runtime.ir.names import is_in_place
+from d2s.runtime.ir.program import (
     ORDERED,
     PURE,
     Block,
@@ -35,10 +30,15 @@ from d2s.runtime.program import (
     map_tree,
     values_in,
 )
-from d2s.runtime.regions import Region
-from d2s.runtime.sources import Constant, Source
-from d2s.runtime.structures import rebuilt, tensors_in
-from d2s.runtime.texts import RunTimeText, is_run_time_text
+from d2s.runtime.ir.sources import Constant, Source
+from d2s.runtime.recording.facts import Facts
+from d2s.runtime.recording.journal import Journal, Location
+from d2s.runtime.recording.lifting import Reachable, role_of
+from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind
+from d2s.runtime.recording.regions import Region
+from d2s.runtime.recording.structures import rebuilt, tensors_in
+from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
     GRAD_MODE_SWITCHES,

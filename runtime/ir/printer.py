@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.names import display_name
-from d2s.runtime.program import (
+from d2s.runtime.ir.names import display_name
+from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, refuse_own
-from d2s.runtime.journal import ContentsLocation, Location
-from d2s.runtime.locations import user_location
-from d2s.runtime.outputs import end
-from d2s.runtime.program import Block, Condition, Continue, Terminator, Tree, Value, ValueType, While
-from d2s.runtime.regions import record_region
-from d2s.runtime.specs import (
+from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, ValueType, While
+from d2s.runtime.recording.journal import ContentsLocation, Location
+from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.outputs import end
+from d2s.runtime.recording.regions import record_region
+from d2s.runtime.recording.specs import (
     CannotJoinError,
     Joiner,
     Known,
@@ -30,7 +30,7 @@ from d2s.runtime.specs import (
 )
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 MOST_ROUNDS = 20
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.lifting import Reachable, parts_of
-from d2s.runtime.program import Program, Role, TensorType
-from d2s.runtime.sources import Source, read
+from d2s.runtime.ir.program import Program, Role, TensorType
+from d2s.runtime.ir.sources import Source, read
+from d2s.runtime.recording.lifting import Reachable, parts_of
 
 _BY_VALUE = (bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 _BY_IDENTITY = (type(None), type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum)

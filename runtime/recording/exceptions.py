@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import D2SError, failing_call
-from d2s.runtime.locations import line_of_raise
-from d2s.runtime.program import PURE, Call, PythonType, Tree, Value
+from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
+from d2s.runtime.recording.locations import line_of_raise
 
 if TYPE_CHECKING:
-    from d2s.runtime.recorder import Recorder
+    from d2s.runtime.recording.recorder import Recorder
 
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:

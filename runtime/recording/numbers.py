@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.program import Value
+from d2s.runtime.ir.program import Value
 
 # Given (target, operands, kind, node or None): records a call and returns the number that it gives.
 Record = Callable[[Callable[..., Any], tuple[Any, ...], type, Any], Any]

@@ -31,7 +31,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import Location
-from d2s.runtime.sources import Source
+from d2s.runtime.ir.sources import Source
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,7 @@ class Program:
     ambient: Ambient = field(default_factory=lambda: Ambient())
 
     def __str__(self) -> str:
-        from d2s.runtime.printer import format_program
+        from d2s.runtime.ir.printer import format_program
 
         return format_program(self)
 

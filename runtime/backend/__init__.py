@@ -1,0 +1,1 @@
+"""Runs programs: each as one flat Python function of torch calls, behind its guards."""

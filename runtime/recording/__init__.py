@@ -1,0 +1,1 @@
+"""Makes programs: records a rewritten function once, on tensors without data."""
