@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/adaptive_rnn.py
@@ -22,17 +22,14 @@ types: $(INSTALLED)
 	cp -r d2s build/types/d2s
 	cp -r transforms build/types/d2s/transforms
 	cp -r runtime build/types/d2s/runtime
-	cp -r tests build/types/tests
-	cd build/types && MYPYPATH=tests/support $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests
-
-bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks
+	cp -r tests examples build/types/
+	cd build/types && MYPYPATH=tests/support $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests examples
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint,bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
 	touch $@
 
 clean:

@@ -28,6 +28,8 @@ def function_tree(function: Any) -> FunctionNode:
             "define it in a file"
         )
     found = [node for node in _functions_by_line(lines).get(code.co_firstlineno, ()) if _fits(node, code)]
+    if len(found) > 1 and isinstance(found[-1], gast.Lambda):
+        found = [max(found, key=lambda node: (node.body.lineno, node.body.col_offset))]  # the innermost
     if len(found) != 1:
         raise SourceError(
             f"the source of {function.__qualname__} is not at {code.co_filename}:{code.co_firstlineno}; "
@@ -60,7 +62,7 @@ def _fits(node: FunctionNode, code: types.CodeType) -> bool:
     if len(names) > len(code.co_varnames) or not all(map(_same_name, code.co_varnames, names)):
         return False
     if isinstance(node, gast.Lambda):
-        return code.co_name == "<lambda>" and _position(node.body) in set(code.co_positions())
+        return code.co_name == "<lambda>" and _is_inside(code, node.body)
     return _same_name(code.co_name, node.name)
 
 
@@ -70,5 +72,11 @@ def _same_name(compiled: str, written: str) -> bool:
     return compiled == written or (private and compiled.startswith("_") and compiled.endswith(written))
 
 
-def _position(node: Any) -> tuple[int, int, int, int]:
-    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
+def _is_inside(code: types.CodeType, body: Any) -> bool:
+    """Whether all that the code does stands in this expression."""
+    start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
+    return all(
+        start <= (line, column) and (end_line, end_column) <= end
+        for line, end_line, column, end_column in code.co_positions()
+        if line and end_line and end_column and column is not None  # not the prologue, which stands nowhere
+    )

@@ -106,8 +106,13 @@ def test_defaults_closure_and_attributes_are_shared() -> None:
 
 
 def test_lambdas_are_told_apart() -> None:
-    first, second = (lambda x: x + 1), (lambda x: x * 2)
-    assert (convert(first)(5), convert(second)(5)) == (6, 10)
+    first, second = (lambda x: x + 1), (lambda x: x * 2 if x else 7)
+    assert (convert(first)(5), convert(second)(5), convert(second)(0)) == (6, 10, 7)
+    outer = lambda x: lambda x: x * 3 if x > 1 else x
+    assert (convert(outer)(5)(5), convert(outer(1))(5)) == (15, 15)
+    assert convert(outer(1)).__code__.co_code != convert(outer).__code__.co_code
+    several = lambda x: x - 1 if x else 0
+    assert (convert(several)(5), convert(several)(0)) == (4, 0)
 
 
 def test_a_function_without_source_says_so() -> None:
