@@ -6,6 +6,8 @@ d2s made of it. Run: python examples/adaptive_rnn.py
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -59,7 +61,7 @@ def main() -> None:
         difference = (want - got).abs().max().item()
         print(f"{confidence:<11} {shown[0]:<26} {shown[1]:<26} {difference:<11.1g} {steps} / {static_steps}")
 
-    forward = static.forward
+    forward: Any = static.forward
     print(f"\nprograms captured: {len(forward.programs)}")
     print(f"\nThe generated code, before recording:\n\n{forward.code}")
     print(f"The program:\n\n{forward.programs[0]}")
