@@ -37,7 +37,6 @@ class StaticFunction:
         self._signature = inspect.signature(function)
         self._parameters = tuple(self._signature.parameters)
         self._warned: set[tuple[str, int]] = set()
-        self._refusals: dict[Any, ConversionError] = {}
 
     # -------------------------------------------------------------- calling
 
@@ -86,7 +85,7 @@ class StaticFunction:
                     f"{MOST_PROGRAMS} programs were captured already",
                     "pass values that differ from call to call as tensors",
                 )
-            captured = capture(convert(self.function), bound, self.function.__name__, convert)
+            captured = capture(convert(self.function), bound, convert)
             executable = Executable(captured, self._parameters)
         except (CaptureError, SourceError) as error:
             raise self._refused(error) from error

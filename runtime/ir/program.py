@@ -23,8 +23,8 @@ A value need not be a tensor: it may be any Python object that is known only whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -131,12 +131,6 @@ class Call:
     def results(self) -> list[Value]:
         return values_in(self.result)
 
-    def replace_operands(self, replacement: Mapping[Value, Tree]) -> None:
-        self.args = substitute(self.args, replacement)
-        self.kwargs = substitute(self.kwargs, replacement)
-        writes, aliases = substitute((self.effects.writes, self.effects.aliases), replacement)
-        self.effects = replace(self.effects, writes=writes, aliases=aliases)
-
 
 @dataclass(eq=False)
 class If:
@@ -155,9 +149,6 @@ class If:
     @property
     def operands(self) -> list[Value]:
         return [self.condition]
-
-    def replace_operands(self, replacement: Mapping[Value, Tree]) -> None:
-        self.condition = substitute(self.condition, replacement)
 
 
 @dataclass(eq=False)
@@ -182,9 +173,6 @@ class While:
     @property
     def operands(self) -> list[Value]:
         return values_in(self.inits)
-
-    def replace_operands(self, replacement: Mapping[Value, Tree]) -> None:
-        self.inits = substitute(self.inits, replacement)
 
 
 Op = Call | If | While
@@ -344,11 +332,6 @@ def leaves_of(tree: Tree) -> list[Any]:
 def values_in(tree: Tree) -> list[Value]:
     """The Values of a tree, in order, repeated as they occur."""
     return [leaf for leaf in leaves_of(tree) if isinstance(leaf, Value)]
-
-
-def substitute(tree: Tree, replacement: Mapping[Value, Tree]) -> Tree:
-    """The tree with Values replaced."""
-    return map_tree(lambda leaf: replacement.get(leaf, leaf) if isinstance(leaf, Value) else leaf, tree)
 
 
 # ------------------------------------------------------------------ walks

@@ -78,15 +78,6 @@ def type_(*args: Any) -> Any:
     return type(*args)
 
 
-def print_(*args: Any, **kwargs: Any) -> None:
-    """`print(...)`; while recording, the program prints and the recording does not."""
-    recorder = active_recorder()
-    if recorder is None:
-        print(*args, **kwargs)
-    else:
-        recorder.emit_call(print, args, kwargs, None, ORDERED)
-
-
 def _same(value: Any) -> Any:
     return value
 
@@ -204,7 +195,6 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.repr: repr_,
     builtins.format: format_,
     builtins.type: type_,
-    builtins.print: print_,
     builtins.min: min_,
     builtins.max: max_,
     builtins.sum: sum_,

@@ -30,7 +30,7 @@ _READERS = frozenset("copy count get index items keys values isdisjoint issubset
 # Those of the functions with an operator of their own that are methods, such as `random.random`.
 _METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
 _LOGGING = frozenset("debug info warning warn error critical exception log".split())
-_EFFECTS = frozenset({warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
+_EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
 
 def call(function: Any) -> Any:

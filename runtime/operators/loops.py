@@ -9,7 +9,7 @@ from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
-from d2s.runtime.operators.sequences import MOST_UNROLLED, StagedSequence, as_sequence
+from d2s.runtime.operators.sequences import MOST_UNROLLED, StagedSequence, as_sequence, must_be_one_loop
 from d2s.runtime.operators.staging import Thunk, is_staged, shared_locations
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.journal import CellLocation, Location
@@ -62,7 +62,7 @@ def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[
         stop, items = items.stop, items.iterable
     shared = shared_locations([loop_body], carried)
     sequence = as_sequence(items)
-    if sequence is not None and (is_staged(sequence.length) or sequence.length > MOST_UNROLLED):
+    if sequence is not None and must_be_one_loop(sequence):
         _record_for(recorder, sequence, loop_body, stop, shared)
     else:
         _unroll(recorder, items, loop_body, stop, shared)
@@ -125,8 +125,6 @@ def _with_test_in_body(test: Thunk, body: Thunk, shared: list[Location]) -> tupl
     go_on = types.CellType(True)
 
     def both() -> None:
-        if recorded := active_recorder():
-            recorded.journal.note(CellLocation(go_on))
         go_on.cell_contents = if_expression(test(), lambda: _ran(body), lambda: False)
 
     return lambda: go_on.cell_contents, both, [*shared, CellLocation(go_on)]
@@ -140,7 +138,7 @@ def _ran(body: Thunk) -> bool:
 # ------------------------------------------------------------------ for
 
 
-def _count_references(items: Any, *_: Any) -> int:
+def _count_references(items: Any) -> int:
     iterator = iter(items)
     return sys.getrefcount(items) if iterator is items else 0
 

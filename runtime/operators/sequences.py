@@ -72,7 +72,7 @@ def range_(*bounds: Any) -> Any:
 def enumerate_(items: Any, start: Any = 0) -> Any:
     """`enumerate(items, start)`."""
     sequence = as_sequence(items)
-    if sequence is None or not _must_be_one_loop(sequence, start):
+    if sequence is None or not must_be_one_loop(sequence, start):
         return enumerate(items, start)
     return StagedSequence(sequence.length, lambda position: (position + start, sequence.item(position)))
 
@@ -81,7 +81,7 @@ def zip_(*iterables: Any, **kwargs: Any) -> Any:
     """`zip(...)`."""
     sequences = [as_sequence(items) for items in iterables]
     found = [sequence for sequence in sequences if sequence is not None]
-    if kwargs or not found or len(found) < len(iterables) or not any(map(_must_be_one_loop, found)):
+    if kwargs or not found or len(found) < len(iterables) or not any(map(must_be_one_loop, found)):
         return zip(*iterables, **kwargs)  # noqa: B905
     length = min_(*(sequence.length for sequence in found)) if len(found) > 1 else found[0].length
     return StagedSequence(length, lambda position: tuple(sequence.item(position) for sequence in found))
@@ -90,12 +90,13 @@ def zip_(*iterables: Any, **kwargs: Any) -> Any:
 def reversed_(items: Any) -> Any:
     """`reversed(items)`."""
     sequence = as_sequence(items) if isinstance(items, range | StagedSequence) else None
-    if sequence is None or not _must_be_one_loop(sequence):
+    if sequence is None or not must_be_one_loop(sequence):
         return reversed(items)
     return StagedSequence(sequence.length, lambda position: sequence.item(sequence.length - 1 - position))
 
 
-def _must_be_one_loop(sequence: StagedSequence, *others: Any) -> bool:
+def must_be_one_loop(sequence: StagedSequence, *others: Any) -> bool:
+    """Whether a loop over a sequence can't be unrolled, or is too long to be; `others` go into its items."""
     return is_staged(sequence.length) or any(map(is_staged, others)) or sequence.length > MOST_UNROLLED
 
 

@@ -36,7 +36,6 @@ class Capture:
 def capture(
     function: Callable[..., Any],
     bound: inspect.BoundArguments,
-    name: str = "",
     convert: Convert = lambda function: function,
 ) -> Capture:
     """The program of `function(*bound.args, **bound.kwargs)`, which leaves the arguments as they are.
@@ -70,7 +69,7 @@ def capture(
         raise
     finally:
         recorder.journal.undo(0)
-    name = name or getattr(function, "__name__", "program")
+    name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, grad, recorder.ambient))
     return Capture(program, program_guards(reachable, program, bound.arguments, recorder.asked_for_grad))
 

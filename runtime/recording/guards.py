@@ -57,7 +57,7 @@ class IsTensor:
 
 @dataclass(frozen=True)
 class HasForm:
-    """An object of this class; `length` for sequences, `keys` for dicts and the attributes of objects."""
+    """An object of this class; `length` is that of a sequence, `keys` are those of a dict, in order."""
 
     cls: type
     length: int | None = None

@@ -12,8 +12,7 @@ import torch
 from d2s.runtime.ir.program import Role
 from d2s.runtime.ir.sources import Attribute, Cell, Global, Item, Member, Source, free_variables, is_empty, read
 
-_NUMBERS_AND_TEXTS = (bool, int, float, complex, str, bytes, type(None))
-_LEAVES = (*_NUMBERS_AND_TEXTS, torch.dtype, torch.device)
+_LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 # Objects whose `__dict__` is not searched: they have none, or what it holds is not the user's state.
 _WITHOUT_ATTRIBUTES = (list, tuple, dict, deque, *_FUNCTIONS)

@@ -17,9 +17,6 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Value
 
-# Given (target, operands, kind, node or None): records a call and returns the number that it gives.
-Record = Callable[[Callable[..., Any], tuple[Any, ...], type, Any], Any]
-
 
 class RunTimeNumber:
     """What the three kinds share. `value` is the number's value in the program."""
