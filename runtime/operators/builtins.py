@@ -15,10 +15,11 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import and_test, if_expression, or_test, truth
-from d2s.runtime.operators.staging import is_staged, recorder_for
+from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.texts import format_value
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.staged import is_staged
 
 
 def _cast(kind: type) -> Callable[..., Any]:

@@ -18,12 +18,12 @@ import torch
 from d2s.runtime.errors import CannotConvertError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.builtins import REPLACEMENTS
-from d2s.runtime.operators.staging import is_staged
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.journal import CONTAINERS, CellLocation, GlobalLocation
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.staged import is_staged
 
 _READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 

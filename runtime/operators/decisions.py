@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.operators.staging import Region, Thunk, is_staged, recorder_for, shared_locations
+from d2s.runtime.operators.staging import Region, Thunk, recorder_for, shared_locations
 from d2s.runtime.recording.branches import record_branch
+from d2s.runtime.recording.staged import is_staged
 
 
 def if_(

@@ -10,11 +10,12 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
 from d2s.runtime.operators.sequences import MOST_UNROLLED, StagedSequence, as_sequence, must_be_one_loop
-from d2s.runtime.operators.staging import Thunk, is_staged, shared_locations
+from d2s.runtime.operators.staging import Thunk, shared_locations
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.journal import CellLocation, Location
 from d2s.runtime.recording.loops import NotStableError, aside, loop_key, record_loop
 from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.staged import is_staged
 
 MOST_PEELED = 3
 

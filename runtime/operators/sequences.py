@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from d2s.runtime.operators.builtins import REPLACEMENTS, int_, min_
-from d2s.runtime.operators.staging import is_staged, recorder_for
+from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.staged import is_staged
 
 # A loop whose number of trips is known is unrolled up to this many, and one loop of the program beyond.
 MOST_UNROLLED = 16

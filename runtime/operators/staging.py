@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
-
 from d2s.runtime.recording.journal import CellLocation, GlobalLocation, Location
-from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder, active_recorder
-from d2s.runtime.recording.texts import is_run_time_text
+from d2s.runtime.recording.staged import is_staged
 
 Thunk = Callable[[], Any]
 Region = Callable[[], None]
-
-
-def is_staged(value: object) -> bool:
-    """Whether a value is known only when the program runs."""
-    return isinstance(value, torch.Tensor) or is_run_time_number(value) or is_run_time_text(value)
 
 
 def recorder_for(*values: object) -> Recorder | None:

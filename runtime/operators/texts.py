@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from d2s.runtime.operators.staging import is_staged, recorder_for
+from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.staged import is_staged
 
 _CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda value: value, "s": str, "r": repr, "a": ascii}
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import refuse_own
-from d2s.runtime.ir.program import Block, If, Tree, Value, ValueType, Yield
-from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+from d2s.runtime.ir.program import Block, If, Tree, Value, Yield
+from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, of_contents, part_tree, parts, stand_in
+from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -95,7 +95,8 @@ class _Merge:
         self.joiner = Joiner(recorder)
         self.results: list[Value] = []
         self.yields: tuple[list[Tree], list[Tree]] = ([], [])
-        self._made: dict[tuple[int, int], Any] = {}
+        # Each with the two that it was made of: kept, so that no other object gets the id of one.
+        self._made: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
 
     def places(self, before: dict[Location, Any], sides: list[Side], scratch: list[Location]) -> dict[Location, Any]:
         """What each place that a side has changed holds now."""
@@ -106,27 +107,22 @@ class _Merge:
                 continue
             old = before[location] if location in before else location.read()
             left, right = (side.after.get(location, old) for side in sides)
-            if isinstance(location, ContentsLocation):
-                merged[location] = self._fill(self.joiner.join(of_contents(left), of_contents(right)), left, right)
-            else:
-                merged[location] = self.things(left, right)
+            merged[location] = self._merged(spec_at(location, left), spec_at(location, right), left, right)
         return merged
 
     def things(self, left: Any, right: Any) -> Any:
+        """One thing for two."""
+        return self._merged(Known(left), Known(right), left, right)
+
+    def _merged(self, left_spec: Spec, right_spec: Spec, left: Any, right: Any) -> Any:
         """One thing for two, the same for the same two."""
         key = (id(left), id(right))
         if key not in self._made:
-            self._made[key] = self._fill(self.joiner.join(Known(left), Known(right)), left, right)
-        return self._made[key]
-
-    def _fill(self, spec: Spec, left: Any, right: Any) -> Any:
-        for yielded, thing in zip(self.yields, (left, right), strict=True):
-            yielded += [part_tree(self.recorder, part) for part in parts(spec, thing)]
-        return stand_in(spec, self._result)
-
-    def _result(self, value_type: ValueType) -> Any:
-        self.results.append(self.recorder.fresh(value_type))
-        return self.recorder.stand_in(self.results[-1])
+            spec = self.joiner.join(left_spec, right_spec)
+            for yielded, thing in zip(self.yields, (left, right), strict=True):
+                yielded += [part_tree(self.recorder, part) for part in parts(spec, thing)]
+            self._made[key] = stand_in(self.recorder, spec, self.results), left, right
+        return self._made[key][0]
 
     def emit(self, condition: Value, sides: list[Side], place: Place | None) -> None:
         """Add the `if`, unless nothing came of it."""

@@ -12,20 +12,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, refuse_own
-from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, ValueType, While
-from d2s.runtime.recording.journal import ContentsLocation, Location
+from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, While
+from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.regions import record_region
 from d2s.runtime.recording.specs import (
     CannotJoinError,
     Joiner,
-    Known,
     Spec,
     is_equal,
-    of_contents,
     part_tree,
     parts,
+    spec_at,
     stand_in,
 )
 
@@ -106,13 +105,8 @@ class _LoopRecording:
         recorder = self.recorder
         recorder.facts.forget_tensors()
         params: list[Value] = []
-
-        def param(value_type: ValueType) -> Any:
-            params.append(recorder.fresh(value_type))
-            return recorder.stand_in(params[-1])
-
         for location, spec in self.carried.items():
-            recorder.journal.write(location, stand_in(spec, param))
+            recorder.journal.write(location, stand_in(recorder, spec, params))
         self.start = recorder.journal.mark()
         for location in self.shared:
             recorder.journal.note(location)
@@ -149,18 +143,15 @@ class _LoopRecording:
             return Continue([])  # to be recorded again
         return Continue(self._values())
 
-    def _spec_of(self, location: Location, thing: Any) -> Spec:
-        return of_contents(thing) if isinstance(location, ContentsLocation) else Known(thing)
-
     def _note(self, location: Location) -> None:
         """Join what a path left in a place to what other paths left there."""
-        spec = self._spec_of(location, location.read())
+        spec = spec_at(location, location.read())
         if location in self.found:
             spec = self._join(location, self.found[location], spec)
         self.found[location] = spec
 
     def _covers(self, location: Location, spec: Spec) -> bool:
-        joined = self._join(location, spec, self._spec_of(location, location.read()))
+        joined = self._join(location, spec, spec_at(location, location.read()))
         return is_equal(self.recorder, spec, joined)
 
     def _join(self, location: Location, left: Spec, right: Spec) -> Spec:
@@ -184,7 +175,7 @@ class _LoopRecording:
                 continue
             if location not in self.before:
                 self.before[location] = location.read()
-            old = self.carried.get(location) or self._spec_of(location, self.before[location])
+            old = self.carried.get(location) or spec_at(location, self.before[location])
             joined = self._join(location, old, after)
             if not is_equal(self.recorder, old, joined):
                 self.carried[location] = joined
@@ -198,16 +189,11 @@ class _LoopRecording:
         recorder = self.recorder
         inits: list[Tree] = []
         results: list[Value] = []
-
-        def result(value_type: ValueType) -> Any:
-            results.append(recorder.fresh(value_type))
-            return recorder.stand_in(results[-1])
-
         for location, spec in self.carried.items():
             inits += [part_tree(recorder, part) for part in parts(spec, self.before[location])]
         recorder.emit(While(params, inits, test, body, results, self.place))
         for location, spec in self.carried.items():
-            recorder.journal.write(location, stand_in(spec, result))
+            recorder.journal.write(location, stand_in(recorder, spec, results))
 
 
 def loop_key(recorder: Recorder) -> Hashable:

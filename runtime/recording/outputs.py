@@ -23,9 +23,9 @@ from d2s.runtime.recording.journal import (
     GlobalLocation,
     Location,
 )
-from d2s.runtime.recording.numbers import is_run_time_number
-from d2s.runtime.recording.specs import Known, is_equal, of_contents
-from d2s.runtime.recording.texts import is_run_time_text
+from d2s.runtime.recording.specs import is_equal, spec_at
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.structures import maker_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -66,7 +66,7 @@ class Outputs:
 
     def tree(self, thing: Any) -> Tree:
         """A thing in the program."""
-        if isinstance(thing, torch.Tensor) or is_run_time_number(thing) or is_run_time_text(thing):
+        if is_staged(thing):
             return self.recorder.operand(thing)
         if type(thing) in (int, float, bool, complex, str, bytes, type(None)):
             return thing
@@ -87,7 +87,7 @@ class Outputs:
             items = [self.tree(item) for item in thing]
             if kind is tuple:
                 return tuple(items)
-            return self._call(getattr(kind, "_make", kind), items) if values_in(items) else thing
+            return self._call(maker_of(kind), items) if values_in(items) else thing
         if kind in (list, dict):
             contents = self._contents(thing)
             return self._call(same, contents) if id(thing) in self._shared else contents
@@ -120,19 +120,13 @@ class Outputs:
         for location, before in self.recorder.journal.since(0).items():
             after = location.read()
             source = self._source(location)
-            if source is not None and not self._unchanged(location, before, after):
+            if source is not None and not is_equal(
+                self.recorder, spec_at(location, before), spec_at(location, after)
+            ):
                 if not isinstance(location, ContentsLocation):
                     self.recorder.note_counter(location, before, after, source)
                 found.append((location, source, after))
         return found
-
-    def _unchanged(self, location: Location, before: Any, after: Any) -> bool:
-        if isinstance(location, ContentsLocation):
-            same_keys = not isinstance(before, dict) or list(before) == list(after)
-            if isinstance(before, set):
-                return bool(before == after)
-            return same_keys and is_equal(self.recorder, of_contents(before), of_contents(after))
-        return is_equal(self.recorder, Known(before), Known(after))
 
     def write(self, location: Location, source: Source, after: Any) -> Write:
         """The write that leaves a place as it is now."""

@@ -35,10 +35,11 @@ from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind
+from d2s.runtime.recording.numbers import make_number, number_kind
 from d2s.runtime.recording.regions import Region
-from d2s.runtime.recording.structures import rebuilt, tensors_in
-from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.structures import maker_of, rebuilt, tensors_in
+from d2s.runtime.recording.texts import RunTimeText
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
     GRAD_MODE_SWITCHES,
@@ -152,8 +153,18 @@ class Recorder(TorchFunctionMode):
         effects: Effects = PURE,
     ) -> None:
         """Add a call of objects that stand for values."""
+        self.emit(self._call(target, args, kwargs, result, effects))
+
+    def _call(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Tree,
+        effects: Effects,
+    ) -> Call:
         operands, named = map_tree(self.operand, (args, kwargs))
-        self.emit(Call(target, operands, named, result, effects, torch.is_grad_enabled(), user_location()))
+        return Call(target, operands, named, result, effects, torch.is_grad_enabled(), user_location())
 
     def bind(self, stand_in: Any, value: Value) -> None:
         """From now on this object stands for `value`."""
@@ -212,7 +223,7 @@ class Recorder(TorchFunctionMode):
         """What an argument of a call is in the program."""
         if isinstance(leaf, torch.Tensor):
             return self.value_of(leaf)
-        if is_run_time_number(leaf) or is_run_time_text(leaf):
+        if is_staged(leaf):
             return leaf.value
         if isinstance(leaf, tuple):
             return self._tuple_operand(leaf)
@@ -224,8 +235,7 @@ class Recorder(TorchFunctionMode):
         if not values_in(items):
             return tuple_
         value = self.fresh(PythonType(type(tuple_)))
-        make = getattr(type(tuple_), "_make", type(tuple_))
-        self.emit_call(make, (items,), {}, value)
+        self.emit_call(maker_of(type(tuple_)), (items,), {}, value)
         return value
 
     # -------------------------------------------------------------- numbers
@@ -359,9 +369,7 @@ class Recorder(TorchFunctionMode):
             raise CaptureError(f"{func.__name__}: {str(error).splitlines()[0]}", location=user_location()) from error
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
-            operands, named = map_tree(self.operand, (tuple(args), kwargs))
-            grad = torch.is_grad_enabled()
-            mark_as_users(error, Call(func, operands, named, None, ORDERED, grad, user_location()))
+            mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
             raise
         if forms != [_form(tensor) for tensor in tensors]:
             self.once("changes the shape of a tensor in place")

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2s.runtime.ir.program import PythonType, TensorType, Tree, ValueType
+from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value, ValueType
+from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.numbers import is_run_time_number, number_kind
+from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -108,11 +109,13 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
     return isinstance(left, types.MethodType) and left == right
 
 
-def of_contents(contents: Any) -> OfContents:
-    """The spec of a copy of what a container contains."""
-    keys = tuple(contents) if isinstance(contents, dict) else ()
-    items = contents.values() if isinstance(contents, dict) else contents
-    return OfContents(contents, keys, tuple(map(Known, items)))
+def spec_at(location: Location, thing: Any) -> Spec:
+    """The spec of what a location holds."""
+    if not isinstance(location, ContentsLocation):
+        return Known(thing)
+    keys = tuple(thing) if isinstance(thing, dict) else ()
+    items = thing.values() if isinstance(thing, dict) else thing
+    return OfContents(thing, keys, tuple(map(Known, items)))
 
 
 class Joiner:
@@ -176,8 +179,7 @@ class Joiner:
         """A spec that holds also where the values of this run are not seen: constants stay, the rest is general."""
         if isinstance(thing, tuple):
             return OfTuple(thing, tuple(map(self._of_run_time, thing)))
-        staged = isinstance(thing, torch.Tensor) or is_run_time_number(thing) or is_run_time_text(thing)
-        return self.general(Known(thing)) if staged else Known(thing)
+        return self.general(Known(thing)) if is_staged(thing) else Known(thing)
 
     def _join_tuples(self, left: OfTuple, right: OfTuple) -> Spec:
         if type(left.like) is not type(right.like) or len(left.items) != len(right.items):
@@ -185,10 +187,7 @@ class Joiner:
         return OfTuple(left.like, self._join_all(left.items, right.items))
 
     def _join_contents(self, left: OfContents, right: OfContents) -> Spec:
-        same_keys = left.keys == right.keys and len(left.items) == len(right.items)
-        if isinstance(left.like, set) and left.like != right.like:
-            raise CannotJoinError(left.like, right.like)
-        if not same_keys:
+        if not _are_alike(left, right):
             raise CannotJoinError(left.like, right.like)
         return OfContents(left.like, left.keys, self._join_all(left.items, right.items))
 
@@ -196,13 +195,23 @@ class Joiner:
         return tuple(self.join(a, b) for a, b in zip(left, right, strict=True))
 
 
+def _are_alike(left: OfContents, right: OfContents) -> bool:
+    """Whether contents can be compared item by item: equal keys or length; of sets, whether they are equal."""
+    if isinstance(left.like, set):
+        return bool(left.like == right.like)
+    return left.keys == right.keys and len(left.items) == len(right.items)
+
+
 def is_equal(recorder: Recorder, left: Spec, right: Spec) -> bool:
     """Whether two specs say the same."""
     if isinstance(left, Known) and isinstance(right, Known):
         return is_same(recorder, left.thing, right.thing)
+    if isinstance(left, OfContents) and isinstance(right, OfContents) and not _are_alike(left, right):
+        return False
     if isinstance(left, OfTuple | OfContents) and type(left) is type(right):
-        pairs = zip(left.items, right.items, strict=False)
-        return len(left.items) == len(right.items) and all(is_equal(recorder, a, b) for a, b in pairs)
+        if len(left.items) != len(right.items):
+            return False
+        return all(is_equal(recorder, a, b) for a, b in zip(left.items, right.items, strict=True))
     return left == right
 
 
@@ -218,22 +227,27 @@ def join_tensor_types(left: TensorType, right: TensorType) -> TensorType:
     return TensorType(left.dtype, sizes, left.device, left.requires_grad or right.requires_grad)
 
 
-def stand_in(spec: Spec, make: Callable[[ValueType], Any]) -> Any:
-    """A thing that a spec covers; `make` gives the parts of a type."""
+def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
+    """A thing that a spec covers, with a new value for each of its parts; `values` gets those, in order."""
     match spec:
         case Known(thing):
             return thing
         case OfTensor(tensor_type):
-            return make(tensor_type)
+            return _part(recorder, tensor_type, values)
         case OfPython(kind):
-            return make(PythonType(kind))
+            return _part(recorder, PythonType(kind), values)
         case OfTuple(like, items):
-            return rebuilt(like, [stand_in(item, make) for item in items])
+            return rebuilt(like, [stand_in(recorder, item, values) for item in items])
         case OfContents(like, keys, items):
-            things = [stand_in(item, make) for item in items]
+            things = [stand_in(recorder, item, values) for item in items]
             if isinstance(like, dict):
                 return dict(zip(keys, things, strict=True))
             return like if isinstance(like, set) else type(like)(things)
+
+
+def _part(recorder: Recorder, value_type: ValueType, values: list[Value]) -> Any:
+    values.append(recorder.fresh(value_type))
+    return recorder.stand_in(values[-1])
 
 
 def parts(spec: Spec, thing: Any) -> list[Any]:

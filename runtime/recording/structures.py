@@ -11,9 +11,12 @@ def rebuilt(sequence: Any, items: list[Any]) -> Any:
     """A list, tuple, named tuple, Size or result of torch like `sequence`, with other items."""
     if all(old is new for old, new in zip(sequence, items, strict=True)):
         return sequence
-    if isinstance(sequence, torch.Size) or type(sequence) in (tuple, list) or not hasattr(sequence, "_make"):
-        return type(sequence)(items)
-    return sequence._make(items)
+    return maker_of(type(sequence))(items)
+
+
+def maker_of(kind: type) -> Any:
+    """What makes a list, tuple, named tuple, Size or result of torch of this class from its items."""
+    return getattr(kind, "_make", kind)
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
