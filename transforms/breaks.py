@@ -18,20 +18,14 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.exits import ExitLowering, exits_in_finally
-from d2s.transforms.scopes import OwnStatements, map_functions
+from d2s.transforms.exits import ExitLowering, map_lowerable
+from d2s.transforms.scopes import OwnStatements
 from d2s.transforms.templates import expression, statements, thunk
 
 
 def transform(node: Any, context: Context) -> Any:
     """Rewrite every loop in the functions of a tree that has a `break` or an `else`."""
-
-    def change(function: Any) -> Any:
-        if exits_in_finally(function, (gast.Break,)):
-            return function
-        return _Loops(context).rewrite(function)
-
-    return map_functions(node, change)
+    return map_lowerable(node, gast.Break, lambda function: _Loops(context).rewrite(function))
 
 
 class _Breaks(ExitLowering):

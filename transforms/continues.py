@@ -14,20 +14,14 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import Context
-from d2s.transforms.exits import ExitLowering, exits_in_finally
-from d2s.transforms.scopes import OwnStatements, map_functions
+from d2s.transforms.exits import ExitLowering, map_lowerable
+from d2s.transforms.scopes import OwnStatements
 from d2s.transforms.templates import statements
 
 
 def transform(node: Any, context: Context) -> Any:
     """Rewrite every loop in the functions of a tree that has a `continue`."""
-
-    def change(function: Any) -> Any:
-        if exits_in_finally(function, (gast.Continue,)):
-            return function
-        return _Loops(context).rewrite(function)
-
-    return map_functions(node, change)
+    return map_lowerable(node, gast.Continue, lambda function: _Loops(context).rewrite(function))
 
 
 class _Continues(ExitLowering):

@@ -8,13 +8,13 @@ follows is guarded by it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
 import gast
 
-from d2s.transforms.scopes import LOOPS, SCOPES, map_blocks, statement_lists
+from d2s.transforms.scopes import LOOPS, SCOPES, map_blocks, map_functions, statement_lists
 from d2s.transforms.templates import statements
 
 
@@ -111,11 +111,17 @@ class ExitLowering:
         return lowered
 
 
-def exits_in_finally(function: Any, exit_types: tuple[type, ...]) -> bool:
-    """Whether some `finally` has an exit of its own, which would swallow an exception."""
+def map_lowerable(tree: Any, exit_type: type, change: Callable[[Any], Any]) -> Any:
+    """Replace each function definition by `change` of it, unless a `finally` in it has an exit of this type.
 
+    Such an exit swallows the exception that is under way, which no flag does: the function stays as it is.
+    """
+    return map_functions(tree, lambda node: node if _exits_in_finally(node, exit_type) else change(node))
+
+
+def _exits_in_finally(function: Any, exit_type: type) -> bool:
     def inside(node: Any, in_finally: bool) -> bool:
-        if isinstance(node, exit_types) and in_finally:
+        if isinstance(node, exit_type) and in_finally:
             return True
         if isinstance(node, SCOPES) and node is not function:
             return False

@@ -19,14 +19,14 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.exits import ExitLowering, exits_in_finally
-from d2s.transforms.scopes import LOOPS, SCOPES, map_blocks, map_functions, statement_lists, walk_own
+from d2s.transforms.exits import ExitLowering, map_lowerable
+from d2s.transforms.scopes import LOOPS, map_blocks, walk_own
 from d2s.transforms.templates import statements
 
 
 def transform(node: Any, context: Context) -> Any:
     """Rewrite every function in a tree that has an early return."""
-    return map_functions(node, lambda function: _transform_function(function, context))
+    return map_lowerable(node, gast.Return, lambda function: _transform_function(function, context))
 
 
 def is_generator(function: Any) -> bool:
@@ -35,8 +35,9 @@ def is_generator(function: Any) -> bool:
 
 
 def _transform_function(function: Any, context: Context) -> Any:
-    early = any(_holds_return(node) for node in function.body)
-    if not early or is_generator(function) or exits_in_finally(function, (gast.Return,)):
+    has_return = _Returns("", "").has_exit
+    early = any(has_return(node) for node in function.body if not isinstance(node, gast.Return))
+    if not early or is_generator(function):
         return function
     lowering = _Returns(context.namer.fresh("_returned"), context.namer.fresh("_result"))
     end = statements("return None", function.body[-1])
@@ -54,13 +55,6 @@ def _transform_function(function: Any, context: Context) -> Any:
         body = _without_assignments(body, lowering.flag)
     function.body = [*start, *body, *statements("return result", end[0], result=lowering.result)]
     return function
-
-
-def _holds_return(node: Any) -> bool:
-    """Whether a statement has a return inside it, without being one."""
-    return not isinstance(node, SCOPES) and any(
-        isinstance(inner, gast.Return) or _holds_return(inner) for block in statement_lists(node) for inner in block
-    )
 
 
 class _Returns(ExitLowering):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.backend.generated import run_source
 from d2s.runtime.errors import Location, RaisedAfterWrites
 from d2s.runtime.ir.liveness import deaths, terminator_uses
 from d2s.runtime.ir.names import infix_symbol, qualified_name
@@ -36,12 +35,6 @@ from d2s.runtime.ir.program import (
 )
 
 _PRINTED_AS_THEY_ARE = (bool, int, str, bytes, type(None), type(...))
-_counter = itertools.count(1)
-
-
-def next_filename(what: str) -> str:
-    """A name for a piece of generated code that no other has."""
-    return f"<d2s {what} {next(_counter)}>"
 
 
 @dataclass(frozen=True)
@@ -61,11 +54,9 @@ def compile_program(program: Program) -> CompiledProgram:
     printer = _Printer(program)
     printer.print_function()
     source = "\n".join(printer.lines) + "\n"
-    filename = next_filename(f"program {program.name}")
     namespace: dict[str, Any] = {"torch": torch, "operator": operator}
     namespace.update(printer.constants)
-    exec(compile(source, filename, "exec"), namespace)
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    run_source(source, f"program {program.name}", namespace)
     return CompiledProgram(namespace[printer.name], source, printer.locations)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from d2s.runtime.backend.codegen import next_filename
-from d2s.runtime.ir.program import Program
+from d2s.runtime.backend.generated import run_source
+from d2s.runtime.ir.program import Program, TensorType
 from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
 from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsTensor, IsValue
 from d2s.runtime.torch_internals import AUTOCAST_DEVICES
@@ -26,9 +25,7 @@ def compile_entry(program: Program, parameters: Sequence[str], guards: Sequence[
         printer.guard(guard)
     printer.fetch(program)
     source = "\n".join(printer.lines) + "\n"
-    filename = next_filename(f"guards of {program.name}")
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    exec(compile(source, filename, "exec"), printer.constants)
+    run_source(source, f"guards of {program.name}", printer.constants)
     return printer.constants["entry"], source
 
 
@@ -136,7 +133,7 @@ class _Printer:
         tensors = [
             self.path(entry.source)
             for entry in program.inputs
-            if not isinstance(entry.source, Constant) and hasattr(entry.value.type, "dtype")
+            if not isinstance(entry.source, Constant) and isinstance(entry.value.type, TensorType)
         ]
         if len(tensors) > 1:
             self._require(f"len({{{', '.join(f'id({name})' for name in tensors)}}}) == {len(tensors)}")
