@@ -120,9 +120,8 @@ class Outputs:
         for location, before in self.recorder.journal.since(0).items():
             after = location.read()
             source = self._source(location)
-            if source is not None and not is_equal(
-                self.recorder, spec_at(location, before), spec_at(location, after)
-            ):
+            was, now = spec_at(location, before), spec_at(location, after)
+            if source is not None and not is_equal(self.recorder, was, now):
                 if not isinstance(location, ContentsLocation):
                     self.recorder.note_counter(location, before, after, source)
                 found.append((location, source, after))

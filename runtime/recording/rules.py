@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,6 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder
-
-RULES: dict[Any, Any] = {}
 
 
 def _truth(recorder: Recorder, tensor: torch.Tensor) -> bool:
@@ -30,10 +29,10 @@ def _predicate(function: Any) -> Any:
     return rule
 
 
-def _position(tensor: torch.Tensor, position: Any) -> Any:
+def _position(position: Any) -> Any:
     """A position to infer from, in place of one that is known only at run time: 0 gives the same shape."""
     if isinstance(position, tuple):
-        return tuple(_position(tensor, item) for item in position)
+        return tuple(map(_position, position))
     if is_run_time_number(position) and position.kind is int:
         return 0
     if isinstance(position, torch.Tensor) and position.dim() == 0 and position.dtype in _INDEX_TYPES:
@@ -47,14 +46,13 @@ _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 def _get_item(recorder: Recorder, tensor: torch.Tensor, position: Any) -> Any:
     """`tensor[position]`."""
-    simple = _position(tensor, position)
-    return recorder.record(torch.Tensor.__getitem__, (tensor, position), {}, (tensor, simple))
+    return recorder.record(torch.Tensor.__getitem__, (tensor, position), {}, (tensor, _position(position)))
 
 
 def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: Any) -> Any:
     """`tensor[position] = value`."""
-    simple = _position(tensor, position)
-    return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, (tensor, simple, value))
+    inferred_from = (tensor, _position(position), value)
+    return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, inferred_from)
 
 
 def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
@@ -154,27 +152,36 @@ def _refusal(what: str, remedy: str) -> Any:
     return rule
 
 
-RULES[torch.Tensor.__getitem__] = _get_item
-RULES[torch.Tensor.__setitem__] = _set_item
-RULES[torch.Tensor.tolist] = _to_list
-RULES[_GRADIENT] = _gradient
-RULES[torch.autograd.grad] = _gradients
-RULES[torch.Tensor.is_contiguous] = _layout(torch.Tensor.is_contiguous, bool)
-RULES[torch.Tensor.stride] = _layout(torch.Tensor.stride, int)
-for _name in ("__repr__", "__str__", "__format__"):
-    RULES[getattr(torch.Tensor, _name)] = _refusal("the text", "format it in a function that d2s converts")
-for _function in (torch.Tensor.backward, torch.autograd.backward):
-    RULES[_function] = _backward(_function)
-for _property in ("requires_grad", "is_leaf"):
-    _function = getattr(torch.Tensor, _property).__get__
-    RULES[_function] = _history(_function)
-RULES[torch.Tensor.__bool__] = _truth
-for _predicate_of_tensors in (torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose):
-    RULES[_predicate_of_tensors] = _predicate(_predicate_of_tensors)
-for _is_nonzero in (torch.is_nonzero, torch.Tensor.is_nonzero):
-    RULES[_is_nonzero] = _predicate(_is_nonzero)
-for _name in ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__"):
-    RULES[getattr(torch.Tensor, _name)] = _refusal(f"the memory ({_name})", "compute with functions of torch")
-RULES[torch.Tensor.__int__] = _refusal("the integer value", "call int() in a function that d2s converts")
-RULES[torch.Tensor.__index__] = _refusal("the integer value", "call int() in a function that d2s converts")
-RULES[torch.Tensor.__float__] = _refusal("the float value", "call float() in a function that d2s converts")
+_PREDICATES = (
+    *(torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose),
+    *(torch.is_nonzero, torch.Tensor.is_nonzero),
+)
+_MEMORY = ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")
+_TEXTS = ("__repr__", "__str__", "__format__")
+_HISTORY = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
+
+# Function of torch -> rule(recorder, *args, **kwargs), which records a call of it.
+RULES: dict[Any, Callable[..., Any]] = {
+    torch.Tensor.__getitem__: _get_item,
+    torch.Tensor.__setitem__: _set_item,
+    torch.Tensor.__bool__: _truth,
+    torch.Tensor.tolist: _to_list,
+    torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
+    torch.Tensor.stride: _layout(torch.Tensor.stride, int),
+    _GRADIENT: _gradient,
+    torch.autograd.grad: _gradients,
+    **{function: _backward(function) for function in (torch.Tensor.backward, torch.autograd.backward)},
+    **{function: _history(function) for function in _HISTORY},
+    **{function: _predicate(function) for function in _PREDICATES},
+    **{
+        getattr(torch.Tensor, name): _refusal("the text", "format it in a function that d2s converts")
+        for name in _TEXTS
+    },
+    **{
+        getattr(torch.Tensor, name): _refusal(f"the memory ({name})", "compute with functions of torch")
+        for name in _MEMORY
+    },
+    torch.Tensor.__int__: _refusal("the integer value", "call int() in a function that d2s converts"),
+    torch.Tensor.__index__: _refusal("the integer value", "call int() in a function that d2s converts"),
+    torch.Tensor.__float__: _refusal("the float value", "call float() in a function that d2s converts"),
+}

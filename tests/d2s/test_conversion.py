@@ -20,7 +20,7 @@ from d2s.transforms.scopes import LOOPS, walk_own
 CASES = [
     pytest.param(function, inputs, id=function.__name__)
     for corpus in (corpus_exits, corpus_expressions)
-    for function, inputs in corpus.CORPUS
+    for function, inputs in corpus.CORPUS.cases
 ]
 
 
@@ -34,7 +34,7 @@ def test_converted_corpus(function: Any, inputs: list[tuple[Any, ...]]) -> None:
 
 
 def test_exits_are_gone() -> None:
-    for function, _ in corpus_exits.CORPUS:
+    for function, _ in corpus_exits.CORPUS.cases:
         if function.__name__ in ("return_in_finally_swallows", "generator_is_left_alone"):
             continue
         tree = gast.parse(conversion_of(function).source)

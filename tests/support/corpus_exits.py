@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-CORPUS: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = []
+from corpus import Corpus
 
-
-def on(*inputs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put a function into the corpus, with one-argument inputs (a tuple is several arguments)."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CORPUS.append((function, [i if isinstance(i, tuple) else (i,) for i in inputs]))
-        return function
-
-    return register
+CORPUS = Corpus()
+on = CORPUS.on
 
 
 @on(-1, 0, 1, 2, 9)

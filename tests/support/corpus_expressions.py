@@ -5,20 +5,10 @@ PYTEST_DONT_REWRITE: the messages of asserts are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from corpus import Corpus
 
-CORPUS: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = []
-
-
-def on(*inputs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put a function into the corpus, with one-argument inputs (a tuple is several arguments)."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CORPUS.append((function, [i if isinstance(i, tuple) else (i,) for i in inputs]))
-        return function
-
-    return register
+CORPUS = Corpus()
+on = CORPUS.on
 
 
 def said(trail, value):
