@@ -19,6 +19,8 @@ from d2s.runtime.recording.capture import capture
 from d2s.runtime.recording.recorder import active_recorder
 
 MOST_PROGRAMS = 64
+# What was refused is tried again, for the reason may have been in an attribute or a global, but not for ever.
+MOST_REFUSALS = 3
 
 
 class StaticFunction:
@@ -36,6 +38,9 @@ class StaticFunction:
         self._executables: list[Executable] = []
         self._signature = inspect.signature(function)
         self._parameters = tuple(self._signature.parameters)
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        self._refusals: dict[Any, list[ConversionError]] = {}
         self._warned: set[tuple[str, int]] = set()
 
     # -------------------------------------------------------------- calling
@@ -43,12 +48,14 @@ class StaticFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not None:
             return convert(self.function)(*args, **kwargs)
-        bound = self._bind(args, kwargs)
-        arguments = tuple(bound.arguments.values())
+        if self._takes_positions and not kwargs and len(args) == len(self._parameters):
+            arguments = args
+        else:
+            arguments = tuple(self._bind(args, kwargs).arguments.values())
         executable, inputs = self._find(arguments)
         if executable is None:
             try:
-                executable, inputs = self._capture(bound)
+                executable, inputs = self._capture_unless_refused(args, kwargs)
             except ConversionError as error:
                 if self.full_graph:
                     raise
@@ -71,6 +78,27 @@ class StaticFunction:
             if inputs is not None:
                 return executable, inputs
         return None, None
+
+    def _capture_unless_refused(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Executable, tuple[Any, ...]]:
+        """Capture, but not again and again what was refused before: eager is not to wait for that at every call.
+
+        Raises:
+            ConversionError: it can't be captured.
+        """
+        bound = self._bind(args, kwargs)
+        if self.full_graph:
+            return self._capture(bound)
+        outline = _outline((args, kwargs, torch.is_grad_enabled()))
+        refusals = self._refusals.get(outline, [])
+        if len(refusals) >= MOST_REFUSALS:
+            raise refusals[-1]
+        try:
+            return self._capture(bound)
+        except ConversionError as error:
+            self._refusals[outline] = [*refusals, error]
+            raise
 
     def _capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
         """Capture for a signature that no program is for yet.
@@ -178,3 +206,14 @@ class BoundStaticFunction:
         if isinstance(self.__self__, torch.nn.Module):
             vars(self.__self__).pop("forward", None)
         return types.MethodType(self._static.function, self.__self__)
+
+
+def _outline(thing: Any) -> Any:
+    """What tells arguments apart roughly, as something that can be looked up: types, shapes, numbers and texts."""
+    if isinstance(thing, torch.Tensor):
+        return type(thing), thing.dtype, tuple(thing.shape)
+    if isinstance(thing, list | tuple):
+        return type(thing), *map(_outline, thing)
+    if isinstance(thing, dict):
+        return dict, *((key, _outline(item)) for key, item in thing.items())
+    return (type(thing), thing) if type(thing) in (bool, int, float, str) else type(thing)

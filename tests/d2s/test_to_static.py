@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import d2s
+from d2s.runtime.recording.capture import capture
 
 
 def t(*values: float) -> torch.Tensor:
@@ -199,6 +200,29 @@ def test_otherwise_it_runs_in_eager_with_one_warning_a_call_site() -> None:
     assert [w.category for w in caught] == [d2s.FallbackWarning] * 2
     assert caught[0].filename == __file__
     assert entries == ["seen"] * 4
+
+
+def test_what_is_refused_again_and_again_is_not_captured_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        tries.append(1)
+        return capture(*args)
+
+    monkeypatch.setattr("d2s.static.capture", counted)
+    static = d2s.to_static(keyed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(10):
+            assert list(static(t(1.0, 2.0), [])) == [3]
+        assert len(tries) == 3
+        assert list(static(t(1.0, 2.0, 3.0), [])) == [6]
+        assert len(tries) == 4
+    strict = d2s.to_static(keyed, full_graph=True)
+    for _ in range(5):
+        with pytest.raises(d2s.ConversionError):
+            strict(t(1.0, 2.0), [])
+    assert len(tries) == 9
 
 
 def test_a_failed_capture_leaves_no_trace() -> None:
