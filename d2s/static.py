@@ -40,7 +40,8 @@ class StaticFunction:
         self._parameters = tuple(self._signature.parameters)
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        self._refusals: dict[Any, list[ConversionError]] = {}
+        # Their texts only: the exceptions would keep the arguments alive.
+        self._refusals: dict[Any, list[str]] = {}
         self._warned: set[tuple[str, int]] = set()
 
     # -------------------------------------------------------------- calling
@@ -93,11 +94,11 @@ class StaticFunction:
         outline = _outline((args, kwargs, torch.is_grad_enabled()))
         refusals = self._refusals.get(outline, [])
         if len(refusals) >= MOST_REFUSALS:
-            raise refusals[-1]
+            raise ConversionError(refusals[-1])
         try:
             return self._capture(bound)
         except ConversionError as error:
-            self._refusals[outline] = [*refusals, error]
+            self._refusals[outline] = [*refusals, str(error)]
             raise
 
     def _capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
