@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
 import types
 import warnings
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ import torch
 from d2s.conversion import conversion_of, convert
 from d2s.errors import CaptureError, ConversionError, FallbackWarning, SourceError
 from d2s.runtime.backend.execution import Executable
+from d2s.runtime.operators.calls import converted
 from d2s.runtime.recording.capture import capture
 from d2s.runtime.recording.recorder import active_recorder
 
@@ -33,10 +36,14 @@ class StaticFunction:
 
     def __init__(self, function: Any, full_graph: bool = False):
         functools.update_wrapper(self, function)
+        self.__name__: str = function.__name__
+        self.__qualname__: str = function.__qualname__
         self.function = function
         self.full_graph = full_graph
+        # The class or module of which it took the place of a method, and that method's name there.
+        self.place: tuple[Any, str] | None = None
         self._executables: list[Executable] = []
-        self._signature = inspect.signature(function)
+        self._signature = inspect.signature(function, follow_wrapped=False)
         self._parameters = tuple(self._signature.parameters)
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -47,8 +54,9 @@ class StaticFunction:
     # -------------------------------------------------------------- calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if active_recorder() is not None:
-            return convert(self.function)(*args, **kwargs)
+        recorder = active_recorder()
+        if recorder is not None:
+            return converted(recorder, self.function)(*args, **kwargs)
         if self._takes_positions and not kwargs and len(args) == len(self._parameters):
             arguments = args
         else:
@@ -140,6 +148,9 @@ class StaticFunction:
             self._warned.add(site)
             warnings.warn(f"{error}. It runs in eager", FallbackWarning, stacklevel=3)
 
+    def __repr__(self) -> str:
+        return f"<static {self.function.__qualname__}, {len(self._executables)} programs>"
+
     # -------------------------------------------------------------- inspection
 
     @property
@@ -168,8 +179,23 @@ class StaticFunction:
         return executable or self._capture(bound)[0]
 
     def rollback(self) -> Callable[..., Any]:
-        """The original function."""
+        """The original function. The class or module whose method was made static has its own back."""
+        if self.place is not None:
+            _put_back(*self.place, self, self.function)
         return self.function
+
+    # -------------------------------------------------------------- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StaticFunction:
+        return self  # as functions are
+
+    def __reduce__(self) -> Any:
+        home = sys.modules.get(self.__module__)
+        try:
+            is_named = attrgetter(self.__qualname__)(home) is self
+        except AttributeError:
+            is_named = False
+        return self.__qualname__ if is_named else (StaticFunction, (self.function, self.full_graph))
 
 
 class BoundStaticFunction:
@@ -179,6 +205,10 @@ class BoundStaticFunction:
         functools.update_wrapper(self, static.function)
         self._static = static
         self.__self__ = instance
+
+    @property
+    def __func__(self) -> StaticFunction:
+        return self._static
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._static(self.__self__, *args, **kwargs)
@@ -204,9 +234,85 @@ class BoundStaticFunction:
 
     def rollback(self) -> Any:
         """The original method. A module whose `forward` was made static has its own back."""
-        if isinstance(self.__self__, torch.nn.Module):
-            vars(self.__self__).pop("forward", None)
-        return types.MethodType(self._static.function, self.__self__)
+        original = types.MethodType(self._static.function, self.__self__)
+        if hasattr(self.__self__, "__dict__"):
+            _put_back(self.__self__, self._static.__name__, self, original)
+        return original
+
+    def __repr__(self) -> str:
+        return f"<bound {self._static!r} of {type(self.__self__).__qualname__}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoundStaticFunction):
+            return NotImplemented
+        return self._static is other._static and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self._static), id(self.__self__)))
+
+    # -------------------------------------------------------------- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundStaticFunction:
+        """Bound to a copy of the object, with programs of its own."""
+        static = StaticFunction(self._static.function, self._static.full_graph)
+        return BoundStaticFunction(static, copy.deepcopy(self.__self__, memo))
+
+    def __getstate__(self) -> tuple[StaticFunction, Any]:
+        return self._static, self.__self__
+
+    def __setstate__(self, state: tuple[StaticFunction, Any]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+
+class StaticObject(BoundStaticFunction):
+    """A callable object whose `__call__` is static; its other attributes are the object's."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__self__, name)
+
+    def rollback(self) -> Any:
+        """The original object."""
+        return self.__self__
+
+    @property
+    def __d2s_original__(self) -> Any:
+        """What a recording converts when it meets this object."""
+        return self.__self__
+
+
+class StaticPartial(functools.partial[Any]):
+    """A partial of a static function; what is asked of the function is answered for these arguments too."""
+
+    func: StaticFunction | BoundStaticFunction
+
+    @property
+    def programs(self) -> list[Executable]:
+        """The programs captured so far, one a signature."""
+        return self.func.programs
+
+    @property
+    def code(self) -> str:
+        """The rewritten function, before recording, as Python source."""
+        return self.func.code
+
+    def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
+        """The program for these arguments, captured if need be, without running it."""
+        return self.func.concrete_program(*self.args, *args, **{**self.keywords, **kwargs})
+
+    def rollback(self) -> functools.partial[Any]:
+        """A partial of the original function."""
+        return functools.partial(self.func.rollback(), *self.args, **self.keywords)
+
+
+def _put_back(owner: Any, name: str, static: Any, original: Any) -> None:
+    """Give a class or an object its own attribute back, if the static one took its place there."""
+    if vars(owner).get(name) is not static:
+        return
+    delattr(owner, name)
+    if getattr(owner, name, None) != original:
+        setattr(owner, name, original)
 
 
 def _outline(thing: Any) -> Any:

@@ -161,9 +161,9 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
     original = torch.nn.Module.__call__
 
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-        forward = module.forward
-        if active_recorder() is not recorder or "forward" in vars(module):
+        if active_recorder() is not recorder:
             return original(module, *args, **kwargs)
+        forward, own = module.forward, vars(module).get("forward")
         new = converted(recorder, forward)
         if new is forward:
             return original(module, *args, **kwargs)
@@ -172,6 +172,8 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
             return original(module, *args, **kwargs)
         finally:
             vars(module).pop("forward", None)
+            if own is not None:
+                vars(module)["forward"] = own
 
     torch.nn.Module.__call__ = recording_call
     try:

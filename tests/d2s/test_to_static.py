@@ -369,11 +369,6 @@ def test_exceptions_of_torch_name_the_users_line() -> None:
     assert any(f"line {line}" in note for note in caught.value.__notes__)
 
 
-def test_what_can_not_be_static_is_refused() -> None:
-    with pytest.raises(d2s.D2SError, match="to_static takes a function"):
-        d2s.to_static(3)
-
-
 def test_autocast_inside_is_refused_and_outside_is_a_signature() -> None:
     def cast(x):
         with torch.autocast("cpu", dtype=torch.bfloat16):
