@@ -29,26 +29,9 @@ def failing_call(error: BaseException) -> Any:
     return getattr(error, "__d2s_call__", None)
 
 
-_HERE = __file__.removesuffix("errors.py")
+RUNTIME_FOLDER = __file__.removesuffix("errors.py")
 # The folders of the code whose exceptions are bugs of ours; the packages above this one add theirs.
-OWN_FOLDERS = [_HERE]
-# Files whose functions do what the user's code says, and raise what it would raise.
-_FOR_THE_USER = (f"{_HERE}operators/", f"{_HERE}recording/numbers.py")
-
-
-def refuse_own(error: BaseException) -> None:
-    """Do nothing for an exception of the user's; one that is a bug of ours must not become part of a program.
-
-    Raises:
-        CaptureError: it was raised by the code of this package.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    filename = trace.tb_frame.f_code.co_filename if trace else ""
-    users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
-    if filename.startswith(tuple(OWN_FOLDERS)) and not users:
-        raise CaptureError(f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+OWN_FOLDERS = [RUNTIME_FOLDER]
 
 
 class D2SError(Exception):

@@ -10,7 +10,7 @@ import torch
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.ir.program import Program, TensorType
 from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
-from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsTensor, IsValue
+from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.torch_internals import AUTOCAST_DEVICES
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
@@ -93,6 +93,8 @@ class _Printer:
             self._value(name, check.value)
         elif isinstance(check, IsTensor):
             self._tensor(name, check)
+        elif isinstance(check, IsSame):
+            self._require(f"{name} is {self.path(check.other)}")
         else:
             self._form(name, check)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import Location as Place
-from d2s.runtime.errors import refuse_own
 from d2s.runtime.ir.program import Block, If, Tree, Value, Yield
+from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import CaptureError, refuse_own
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.calls import converting_modules, note_stores
 from d2s.runtime.passes.verify import verify
+from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.guards import Guard, program_guards
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import line_of_raise

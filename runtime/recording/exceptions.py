@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from d2s.runtime.errors import D2SError, failing_call
+from d2s.runtime.errors import OWN_FOLDERS, RUNTIME_FOLDER, CaptureError, D2SError, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
-from d2s.runtime.recording.locations import line_of_raise
+from d2s.runtime.recording.locations import line_of_raise, user_location
+from d2s.runtime.torch_internals import FAKE_ERRORS
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
+
+# Files whose functions do what the user's code says, and raise what it would raise.
+_FOR_THE_USER = (f"{RUNTIME_FOLDER}operators/", f"{RUNTIME_FOLDER}recording/numbers.py")
 
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
@@ -33,3 +37,25 @@ def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attribute
     error.args = args
     vars(error).update(attributes)
     return error
+
+
+def refuse_own(error: BaseException) -> None:
+    """Do nothing for an exception of the user's; one that is a bug of ours must not become part of a program.
+
+    Raises:
+        CaptureError: it was raised by the code of this package, or by torch for want of data.
+    """
+    if isinstance(error, FAKE_ERRORS):
+        raise without_data(error) from error
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    filename = trace.tb_frame.f_code.co_filename if trace else ""
+    users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
+    if filename.startswith(tuple(OWN_FOLDERS)) and not users:
+        raise CaptureError(f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+
+
+def without_data(error: BaseException, what: str = "") -> CaptureError:
+    """What to raise for an error of torch's that says that a fake tensor has no data."""
+    return CaptureError(what + str(error).splitlines()[0], location=user_location())

@@ -64,7 +64,14 @@ class HasForm:
     keys: tuple[Any, ...] | None = None
 
 
-Check = IsValue | IsObject | IsTensor | HasForm
+@dataclass(frozen=True)
+class IsSame:
+    """The very object that another path leads to."""
+
+    other: Source
+
+
+Check = IsValue | IsObject | IsTensor | HasForm | IsSame
 
 
 @dataclass(frozen=True)
@@ -88,19 +95,22 @@ def program_guards(
     counters = {entry.source for entry in program.inputs if entry.role is Role.COUNTER}
     inputs = {entry.source for entry in program.inputs}
     found: list[Guard] = []
-    seen: dict[int, Any] = {}
+    first: dict[int, tuple[Source, Any]] = {}
     queue = deque((source, read(source, arguments)) for source in reachable.roots())
     while queue:
         source, thing = queue.popleft()
         if source in counters:
             continue
+        if id(thing) in first:
+            found.append(Guard(source, IsSame(first[id(thing)][0])))
+            continue
         check, inside = _check(source, thing, source in inputs)
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
         found.append(Guard(source, check))
-        if id(thing) not in seen:
-            seen[id(thing)] = thing
-            queue.extend(inside)
+        if not isinstance(check, IsValue | IsObject):
+            first[id(thing)] = source, thing
+        queue.extend(inside)
     return found
 
 

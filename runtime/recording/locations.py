@@ -14,12 +14,16 @@ from d2s.runtime.errors import OWN_FOLDERS, Location
 _TORCH = torch.__file__.removesuffix("__init__.py")
 # Code that is recorded as it is: torch's public calls are the ops, the others know nothing of tensors.
 _LEFT_ALONE = (_TORCH, os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "numpy", ""))
+# Of torch's modules, those that ask for the values of tensors: converted as the user's are.
+_ASKING = (os.path.join(_TORCH, "nn", "modules", "batchnorm.py"),)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
 
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
     filename = code.co_filename
+    if filename in _ASKING:
+        return False
     if filename.startswith((*_LEFT_ALONE, *OWN_FOLDERS)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename

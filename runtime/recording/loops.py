@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from d2s.runtime.errors import CaptureError, refuse_own
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, While
+from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.outputs import end

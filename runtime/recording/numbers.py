@@ -34,6 +34,14 @@ class RunTimeNumber:
     def __index__(self) -> int:
         raise self._needed("the integer value")
 
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        raise self._needed("the float value")
+
+    def __complex__(self) -> complex:
+        raise self._needed("the complex value")
+
     def __repr__(self) -> str:
         return f"<{self.kind.__name__} {self.value}>"
 

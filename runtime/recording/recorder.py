@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
@@ -27,15 +28,17 @@ from d2s.runtime.ir.program import (
     Tree,
     Value,
     ValueType,
+    leaves_of,
     map_tree,
     values_in,
 )
 from d2s.runtime.ir.sources import Constant, Source
+from d2s.runtime.recording.exceptions import without_data
 from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.numbers import make_number, number_kind
+from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind
 from d2s.runtime.recording.regions import Region
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt, tensors_in
@@ -53,6 +56,11 @@ from d2s.runtime.torch_internals import (
     symbolic_kind,
     without_recording,
 )
+
+# In place of a float that is known only at run time: a torch function's result has the same type for each, but for
+# these functions. It is a probability, a quantile, a small number or a factor as well as another.
+_EXAMPLE = 0.25
+_SIZED_BY_FLOATS = frozenset({torch.arange, torch.range, functional.interpolate, functional.upsample})
 
 
 class _Active(threading.local):
@@ -358,6 +366,9 @@ class Recorder(TorchFunctionMode):
                 "switch it around the call of the function",
                 user_location(),
             )
+        if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
+            reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
+            raise CaptureError(reason, "give it a size that is known", user_location())
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
         versions = [tensor._version for tensor in tensors]
@@ -366,7 +377,7 @@ class Recorder(TorchFunctionMode):
         try:
             outcome = func(*fake_args, **fake_kwargs)
         except FAKE_ERRORS as error:
-            raise CaptureError(f"{func.__name__}: {str(error).splitlines()[0]}", location=user_location()) from error
+            raise without_data(error, f"{func.__name__}: ") from error
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
             mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
@@ -384,6 +395,8 @@ class Recorder(TorchFunctionMode):
         return seen
 
     def _for_inference(self, leaf: Any) -> Any:
+        if _is_unknown_float(leaf):
+            return _EXAMPLE
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
     def _effects(self, tensors: list[torch.Tensor], written: list[torch.Tensor], outcome: Any) -> Effects:
@@ -416,6 +429,10 @@ class Recorder(TorchFunctionMode):
                 outcome, [seen for _, seen in parts]
             )
         return None, outcome
+
+
+def _is_unknown_float(leaf: Any) -> bool:
+    return is_run_time_number(leaf) and leaf.kind is float
 
 
 def _form(tensor: torch.Tensor) -> tuple[Any, ...]:

@@ -9,10 +9,12 @@ import logging
 import math
 import random
 import warnings
+from typing import Any
 
 import pytest
 import torch
 from check import bind, check
+from torch.nn import functional
 
 import d2s
 from d2s.conversion import convert
@@ -191,3 +193,44 @@ def test_a_number_as_a_key_is_refused_with_a_remedy() -> None:
     with pytest.raises(CaptureError, match="hash") as caught:
         capture(convert(keyed), bind(keyed, torch.ones(2)), convert=convert)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, p: functional.batch_norm(x, torch.zeros(4), torch.ones(4), training=True, momentum=p),
+        lambda x, p: functional.layer_norm(x, (4,), eps=p),
+        lambda x, p: functional.dropout(x, p),
+        lambda x, p: functional.cross_entropy(x, torch.tensor([0, 1, 2]), label_smoothing=p),
+        lambda x, p: x.clone().uniform_(0, p),
+        lambda x, p: torch.tensor([p, 1.0]) + x.sum(),
+        lambda x, p: torch.addmm(x.T @ x, x.T, x, beta=p, alpha=p),
+        lambda x, p: torch.quantile(x, p),
+        lambda x, p: torch.full((2,), p) * x.sum(),
+    ],
+)
+def test_torch_takes_a_float_of_the_run(function: Any) -> None:
+    def given(x, p):
+        return function(x, float(p))
+
+    x = torch.rand(3, 4)
+    check(given, (x, torch.tensor(0.3)), (x, torch.tensor(0.8)))
+
+
+def test_a_size_that_depends_on_a_float_is_refused() -> None:
+    static = d2s.to_static(lambda p: torch.arange(0, float(p)), full_graph=True)
+    with pytest.raises(d2s.ConversionError, match="size of the result of arange"):
+        static(torch.tensor(3.0))
+
+
+def test_no_clause_of_the_users_catches_that_a_fake_has_no_data() -> None:
+    @d2s.to_static(full_graph=True)
+    def guarded(x):
+        try:
+            torch.nn.utils.clip_grad_norm_([x], float(x.sum()))
+        except Exception:
+            return x
+        return x * 2
+
+    with pytest.raises(d2s.ConversionError, match="float value"):
+        guarded(torch.ones(2))

@@ -1,0 +1,257 @@
+"""Parameters, buffers and other state of a module are read at each call, and written as in eager."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from compare import same
+from torch import nn
+
+import d2s
+
+BOTH_WAYS = (torch.linspace(-1, 2, 8).reshape(2, 4), torch.linspace(-2, 1, 8).reshape(2, 4))
+
+
+class Net(nn.Module):
+    """Two layers with a branch between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+        self.register_buffer("offset", torch.ones(4))
+
+    def forward(self, x):
+        y = self.first(x)
+        if x.sum() > 0:
+            y = y + self.offset
+        return self.second(y)
+
+
+def pair(make: Callable[[], nn.Module]) -> tuple[Any, Any]:
+    """A static module and an eager one of the same weights."""
+    torch.manual_seed(0)
+    eager = make()
+    return d2s.to_static(copy.deepcopy(eager), full_graph=True), eager
+
+
+def state_of(module: nn.Module) -> dict[str, Any]:
+    """What a module holds, but for its hooks and its `forward`."""
+    found: dict[str, Any] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    found = {name: tensor.detach() for name, tensor in found.items()}
+    for path, part in module.named_modules():
+        public = {name: value for name, value in vars(part).items() if not name.startswith("_") and name != "forward"}
+        found |= {f"{path}.{name}": value for name, value in public.items()}
+    return found
+
+
+def step(net: Any, x: torch.Tensor) -> Any:
+    """The answer of a call, and the gradients of all parameters."""
+    net.zero_grad()
+    answer = net(x)
+    if answer.requires_grad:
+        answer.square().sum().backward()
+    return answer.detach(), {name: parameter.grad for name, parameter in net.named_parameters()}
+
+
+def agree(static: Any, eager: Any, inputs: Any = BOTH_WAYS) -> None:
+    """Answers, gradients and state are eager's after every call."""
+    for x in inputs:
+        want, got = step(eager, x), step(static, x)
+        assert same(want, got), f"{got} instead of {want}"
+        assert same(state_of(eager), state_of(static)), f"{state_of(static)} instead of {state_of(eager)}"
+
+
+def optimize(net: Any) -> None:
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+    for x in BOTH_WAYS:
+        optimizer.zero_grad()
+        net(x).square().sum().backward()
+        optimizer.step()
+
+
+def load(net: Any) -> None:
+    net.load_state_dict({name: torch.ones_like(tensor) for name, tensor in net.state_dict().items()})
+
+
+def assign(net: Any) -> None:
+    state = {name: torch.full_like(tensor, 0.5) for name, tensor in net.state_dict().items()}
+    net.load_state_dict(state, assign=True)
+
+
+def replace_parameter(net: Any) -> None:
+    net.first.weight = nn.Parameter(torch.eye(4))
+
+
+def replace_data(net: Any) -> None:
+    net.first.weight.data = torch.eye(4) * 2
+
+
+def replace_module(net: Any) -> None:
+    net.first = nn.Linear(4, 4, bias=False)
+    nn.init.ones_(net.first.weight)
+
+
+def tie(net: Any) -> None:
+    net.second.weight = net.first.weight
+
+
+def freeze(net: Any) -> None:
+    net.first.requires_grad_(False)
+
+
+def drop_bias(net: Any) -> None:
+    net.first.bias = None
+
+
+def pruned(net: Any) -> None:
+    torch.nn.utils.parametrizations.weight_norm(net.first)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [optimize, load, assign, replace_parameter, replace_data, replace_module, tie, freeze, drop_bias, pruned],
+    ids=lambda change: change.__name__,
+)
+def test_a_change_of_parameters_is_seen_at_the_next_call(change: Callable[[Any], None]) -> None:
+    static, eager = pair(Net)
+    agree(static, eager)
+    for net in (static, eager):
+        change(net)
+    agree(static, eager)
+
+
+def test_values_of_parameters_need_no_second_program() -> None:
+    static, eager = pair(Net)
+    for change in (optimize, load, assign, replace_parameter, replace_data):
+        for net in (static, eager):
+            change(net)
+        agree(static, eager)
+    assert len(static.forward.programs) == 1
+
+
+def test_a_module_moved_to_another_type() -> None:
+    static, eager = pair(Net)
+    agree(static, eager)
+    static.double()
+    eager.double()
+    agree(static, eager, [x.double() for x in BOTH_WAYS])
+    static.float()
+    eager.float()
+    agree(static, eager)
+    assert len(static.forward.programs) == 2
+
+
+def test_tied_parameters_get_the_gradient_of_both_uses() -> None:
+    def make() -> nn.Module:
+        net = Net()
+        tie(net)
+        return net
+
+    static, eager = pair(make)
+    agree(static, eager)
+    for net in (static, eager):
+        net.second.weight = nn.Parameter(torch.eye(4))
+    agree(static, eager)
+
+
+def test_functional_call_swaps_the_parameters() -> None:
+    static, eager = pair(Net)
+    agree(static, eager)
+    swapped = {name: torch.full_like(tensor, 0.1) for name, tensor in eager.state_dict().items()}
+    for x in BOTH_WAYS:
+        want, got = (torch.func.functional_call(net, swapped, (x,)) for net in (eager, static))
+        assert torch.equal(want, got)
+    agree(static, eager)
+
+
+class Normalized(nn.Module):
+    """BatchNorm keeps running statistics, and counts its calls in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.other = nn.BatchNorm1d(4, momentum=None)
+
+    def forward(self, x):
+        y = self.norm(x) if x.sum() > 0 else self.other(x)
+        for _ in range(3):
+            y = self.norm(y) + 1
+        return y
+
+
+class Cache(nn.Module):
+    """A cache of keys that is written in place, and a position held as a Python int."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key = nn.Linear(4, 4)
+        self.register_buffer("cache", torch.zeros(8, 2, 4), persistent=False)
+        self.position = 0
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.cache[self.position] = self.key(x)
+        self.position += 1
+        return self.cache.sum(0) + x
+
+
+class Growing(nn.Module):
+    """A cache that grows by concatenation: another shape at each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache: torch.Tensor | None = None
+
+    def forward(self, x):
+        self.cache = x if self.cache is None else torch.cat([self.cache, x])
+        return self.cache.sum(0)
+
+
+class Conditional(nn.Module):
+    """State of every kind, written in one branch only."""
+
+    total: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(4))
+        self.weight = nn.Parameter(torch.ones(4))
+        self.last: Any = None
+        self.calls = 0
+        self.history: list[Any] = []
+        self.seen = {"large": 0, "small": 0}
+
+    def forward(self, x):
+        self.calls += 1
+        if x.sum() > 0:
+            self.total = self.total + x.detach().sum(0)
+            self.seen["large"] += 1
+            self.last = "large"
+        else:
+            self.total += 1
+            self.seen["small"] += 1
+            self.last = "small"
+        return x * self.weight + self.total * self.calls
+
+
+@pytest.mark.parametrize("make", [Normalized, Cache, Growing, Conditional], ids=lambda make: make.__name__)
+def test_state_that_forward_writes(make: Callable[[], nn.Module]) -> None:
+    static, eager = pair(make)
+    agree(static, eager, BOTH_WAYS * 3)
+    for net in (static, eager):
+        net.eval()
+    agree(static, eager, BOTH_WAYS)
+
+
+def test_a_counter_does_not_need_a_program_a_value() -> None:
+    static, eager = pair(Cache)
+    agree(static, eager, BOTH_WAYS * 3)
+    assert len(static.forward.programs) == 1
+    static.position = eager.position = 1
+    agree(static, eager)
+    assert len(static.forward.programs) == 1
