@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,10 +19,10 @@ from torch._subclasses.fake_tensor import (
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from d2s.runtime.ir.program import Ambient
+from d2s.runtime.ir.modes import Autocast, Modes
 
 # What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
-GRAD_MODE_SWITCHES = frozenset({torch._C._set_grad_enabled})
+set_grad_enabled = torch._C._set_grad_enabled
 
 # What torch raises where an answer needs data that a fake tensor does not have.
 FAKE_ERRORS = (
@@ -45,7 +48,7 @@ class FakeWorld:
 
     def fake(self, tensor: torch.Tensor) -> torch.Tensor:
         """A fake that stands for a real tensor: same type, view structure and autograd role."""
-        with without_recording():
+        with without_recording(), torch.inference_mode(tensor.is_inference()):
             fake: torch.Tensor = self.mode.from_tensor(tensor, static_shapes=True)
         return forget_constant(fake)
 
@@ -74,16 +77,40 @@ class FakeWorld:
         return make[kind]().node
 
 
-def ambient() -> Ambient:
-    """The modes of torch now."""
-    if not torch.is_inference_mode_enabled() and not any(map(torch.is_autocast_enabled, AUTOCAST_DEVICES)):
-        return _PLAIN
+def autocast_dtypes() -> dict[str, torch.dtype]:
+    """The dtype for each device on which autocast is on."""
     on = [device for device in AUTOCAST_DEVICES if torch.is_autocast_enabled(device)]
-    dtypes = tuple((device, torch.get_autocast_dtype(device)) for device in on)
-    return Ambient(dtypes, torch.is_inference_mode_enabled())
+    return {device: torch.get_autocast_dtype(device) for device in on}
 
 
-_PLAIN = Ambient()
+def modes() -> Modes:
+    """The modes of torch now; what autocast was entered before is taken as entered once a device."""
+    autocast = tuple(Autocast(device, dtype) for device, dtype in autocast_dtypes().items())
+    return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
+
+
+@contextmanager
+def watching_autocast(entered: Callable[[Autocast], None], left: Callable[[], object]) -> Iterator[None]:
+    """Tell of each `torch.autocast` that is entered and left meanwhile."""
+    enter, leave = torch.autocast.__enter__, torch.autocast.__exit__
+    numbers = itertools.count(1)
+
+    def watched_enter(self: Any) -> Any:
+        answer = enter(self)
+        entered(Autocast(self.device, self.fast_dtype, self._enabled, self._cache_enabled, next(numbers)))
+        return answer
+
+    def watched_leave(self: Any, *exception: Any) -> Any:
+        left()
+        return leave(self, *exception)
+
+    torch.autocast.__enter__, torch.autocast.__exit__ = watched_enter, watched_leave
+    try:
+        yield
+    finally:
+        torch.autocast.__enter__, torch.autocast.__exit__ = enter, leave
+
+
 AUTOCAST_DEVICES = ("cpu", "cuda")
 
 
@@ -122,13 +149,32 @@ def storage_key(tensor: torch.Tensor) -> int | None:
         return None
 
 
-class RandomnessWatch(TorchDispatchMode):
-    """Notices whether the operators that ran draw from a generator."""
+class EffectsWatch(TorchDispatchMode):
+    """Notices what the operators that run do: whether they draw from a generator, and what memory they write.
+
+    `written` is by `storage_key`. It serves for tensors of inference mode, which count no versions.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.drew = False
+        self.written: set[int | None] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         self.drew |= torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **(kwargs or {}))
+        if torch.is_inference_mode_enabled():
+            for position, argument in enumerate(func._schema.arguments):
+                if argument.alias_info is not None and argument.alias_info.is_write:
+                    given = args[position] if position < len(args) else kwargs.get(argument.name)
+                    self.written |= {storage_key(item) for item in (given if isinstance(given, list) else [given])}
+        return func(*args, **kwargs)
+
+
+def version(tensor: torch.Tensor) -> int:
+    """How often a tensor was written, 0 where that is not counted."""
+    return 0 if tensor.is_inference() else tensor._version

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import torch
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.errors import Location, RaisedAfterWrites
 from d2s.runtime.ir.liveness import deaths, terminator_uses
+from d2s.runtime.ir.modes import Modes
 from d2s.runtime.ir.names import infix_symbol, qualified_name
 from d2s.runtime.ir.program import (
     Block,
@@ -71,7 +72,7 @@ class _Printer:
         self.locations: dict[int, Location] = {}
         self._constant_names: dict[int, str] = {}
         self._depth = 0
-        self._grad = program.grad
+        self._modes = program.modes
 
     def _line(self, text: str, location: Location | None = None) -> None:
         self.lines.append("    " * self._depth + text)
@@ -112,20 +113,17 @@ class _Printer:
             self._line("pass")
 
     def _run_of_ops(self, steps: Sequence[tuple[Op, list[Value]]]) -> int:
-        """Print the first ops, as many as share a grad mode; how many they are."""
-        first = steps[0][0]
-        if not isinstance(first, Call) or first.grad == self._grad:
+        """Print the first ops, as many as run in a mode that is entered before them; how many they are."""
+        outside, modes = self._modes, steps[0][0].modes
+        if modes == outside:
             self._op(*steps[0])
             return 1
-        outside, self._grad = self._grad, first.grad
+        context, self._modes = _entering(outside, modes)
         count = 0
-        with self._indented(f"with torch.set_grad_enabled({self._grad}):"):
-            for op, dying in steps:
-                if not isinstance(op, Call) or op.grad != self._grad:
-                    break
-                self._op(op, dying)
-                count += 1
-        self._grad = outside
+        with self._indented(f"with {context}:"):
+            while count < len(steps) and _stays(self._modes, outside, steps[count][0].modes):
+                count += self._run_of_ops(steps[count:])
+        self._modes = outside
         return count
 
     def _leave(self, ending: Terminator) -> None:
@@ -248,6 +246,28 @@ class _Printer:
             self._constant_names[id(value)] = name
             self.constants[name] = value
         return name
+
+
+def _entering(outside: Modes, inside: Modes) -> tuple[str, Modes]:
+    """The context that brings one mode of `inside` about, and the modes in it."""
+    if inside.autocast != outside.autocast:
+        assert inside.is_inside(outside), "autocast is left before it is entered"
+        new = inside.autocast[len(outside.autocast)]
+        text = f"torch.autocast({new.device!r}, {new.dtype}, {new.enabled}, {new.cache})"
+        return text, replace(outside, autocast=(*outside.autocast, new))
+    if inside.inference != outside.inference:
+        grad = not inside.inference
+        return f"torch.inference_mode({inside.inference})", replace(outside, inference=inside.inference, grad=grad)
+    return f"torch.set_grad_enabled({inside.grad})", inside
+
+
+def _stays(entered: Modes, outside: Modes, modes: Modes) -> bool:
+    """Whether an op in these modes still runs in the mode that was entered from `outside`."""
+    if entered.autocast != outside.autocast:
+        return modes.is_inside(entered)
+    if entered.inference != outside.inference:
+        return modes.is_inside(outside) and modes.inference == entered.inference
+    return modes.is_inside(outside) and (modes.inference, modes.grad) == (entered.inference, entered.grad)
 
 
 def _values(ending: Terminator) -> list[Any]:

@@ -20,7 +20,7 @@ Entry = Callable[..., tuple[Any, ...] | None]
 def compile_entry(program: Program, parameters: Sequence[str], guards: Sequence[Guard]) -> tuple[Entry, str]:
     """The entry of a program for a function with these parameters, and its source."""
     printer = _Printer(parameters)
-    printer.ambient(program)
+    printer.modes(program)
     for guard in guards:
         printer.guard(guard)
     printer.fetch(program)
@@ -71,11 +71,11 @@ class _Printer:
 
     # -------------------------------------------------------------- checks
 
-    def ambient(self, program: Program) -> None:
+    def modes(self, program: Program) -> None:
         """The modes of torch that the program was captured in."""
-        self._require(f"torch.is_grad_enabled() is {program.grad}")
-        self._require(f"torch.is_inference_mode_enabled() is {program.ambient.inference}")
-        on = dict(program.ambient.autocast)
+        self._require(f"torch.is_grad_enabled() is {program.modes.grad}")
+        self._require(f"torch.is_inference_mode_enabled() is {program.modes.inference}")
+        on = program.modes.autocast_dtypes
         for device in AUTOCAST_DEVICES:
             self._require(f"torch.is_autocast_enabled({device!r}) is {device in on}")
             if device in on:

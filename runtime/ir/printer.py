@@ -107,7 +107,7 @@ def _call(op: Call) -> str:
     arguments += [f"{name}={format_tree(arg)}" for name, arg in op.kwargs.items()]
     result = _typed(op.result) if isinstance(op.result, Value) else format_tree(op.result)
     head = "" if op.result is None else f"{result} = "
-    return f"{head}{display_name(op.target)}({', '.join(arguments)})" + ("" if op.grad else "  # no_grad")
+    return f"{head}{display_name(op.target)}({', '.join(arguments)})" + (f"  # {op.modes}" if str(op.modes) else "")
 
 
 def _write(write: Write) -> str:

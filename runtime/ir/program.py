@@ -31,7 +31,10 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import Location
+from d2s.runtime.ir.modes import Modes
 from d2s.runtime.ir.sources import Source
+
+PLAIN = Modes()
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ ORDERED = Effects(ordered=True)
 
 @dataclass(eq=False)
 class Call:
-    """`result = target(*args, **kwargs)`, with gradients recorded or not as `grad` says.
+    """`result = target(*args, **kwargs)`, in these modes of torch.
 
     `result` is a Value, None when the result is not used (an in-place call returns its argument), or a
     tuple of both.
@@ -116,7 +119,7 @@ class Call:
     kwargs: dict[str, Tree] = field(default_factory=dict)
     result: Tree = None
     effects: Effects = PURE
-    grad: bool = True
+    modes: Modes = PLAIN
     location: Location | None = None
 
     @property
@@ -140,6 +143,7 @@ class If:
     then: Block
     orelse: Block
     results: list[Value]
+    modes: Modes = PLAIN
     location: Location | None = None
 
     @property
@@ -164,6 +168,7 @@ class While:
     test: Block
     body: Block
     results: list[Value]
+    modes: Modes = PLAIN
     location: Location | None = None
 
     @property
@@ -280,26 +285,14 @@ class Input:
     role: Role = Role.ARGUMENT
 
 
-@dataclass(frozen=True)
-class Ambient:
-    """The modes of torch, besides grad mode, that change what a call does. They stay the same in a program.
-
-    `autocast` holds the dtype for each device on which autocast is on.
-    """
-
-    autocast: tuple[tuple[str, torch.dtype], ...] = ()
-    inference: bool = False
-
-
 @dataclass(eq=False)
 class Program:
-    """One function captured for one signature, in grad mode or not, and in the other modes of torch."""
+    """One function captured for one signature; `modes` are those that it is called in."""
 
     name: str
     inputs: list[Input] = field(default_factory=list)
     body: Block = field(default_factory=Block)
-    grad: bool = True
-    ambient: Ambient = field(default_factory=lambda: Ambient())
+    modes: Modes = PLAIN
 
     def __str__(self) -> str:
         from d2s.runtime.ir.printer import format_program

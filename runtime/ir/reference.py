@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import (
     Block,
@@ -71,7 +69,7 @@ def _run_block(block: Block, environment: Environment) -> Terminator | None:
 
 def _run_op(op: Op, environment: Environment) -> None:
     if isinstance(op, Call):
-        with torch.set_grad_enabled(op.grad):
+        with op.modes.entered():
             outcome = op.target(*_read(op.args, environment), **_read(op.kwargs, environment))
         _bind(op.result, outcome, environment)
         return

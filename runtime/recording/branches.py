@@ -73,7 +73,7 @@ def _record_side(
         recorder.journal.note(location)
     outside, recorder.block = recorder.block, Block()
     try:
-        with recorder.facts.supposing(condition, truth):
+        with recorder.facts.supposing(condition, truth), recorder.same_modes():
             answer = run()
     except Exception as error:
         refuse_own(error)
@@ -130,4 +130,4 @@ class _Merge:
             side.block.terminator = Yield(yielded)
         then, orelse = (side.block for side in sides)
         if then.ops or orelse.ops or self.results:
-            self.recorder.emit(If(condition, then, orelse, self.results, place))
+            self.recorder.emit(If(condition, then, orelse, self.results, self.recorder.modes(), place))

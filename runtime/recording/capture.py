@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
@@ -51,7 +49,6 @@ def capture(
         reachable.add_root(Argument(parameter), value)
     reachable.add_function(function)
     recorder = Recorder(reachable, convert, RULES)
-    grad = torch.is_grad_enabled()
 
     def run() -> Terminator:
         with recorder.running(), converting_modules(recorder):
@@ -71,7 +68,7 @@ def capture(
     finally:
         recorder.journal.undo(0)
     name = getattr(function, "__name__", "program")
-    program = verify(Program(name, recorder.inputs, body, grad, recorder.ambient))
+    program = verify(Program(name, recorder.inputs, body, recorder.outside))
     return Capture(program, program_guards(reachable, program, bound.arguments, recorder.asked_for_grad))
 
 

@@ -27,7 +27,7 @@ def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[A
     attributes = {name: tree(item) for name, item in vars(error).items() if not name.startswith("__")}
     args = tuple(map(tree, error.args))
     place = line_of_raise(error)
-    recorder.emit(Call(remake_exception, (type(error), args, attributes), {}, value, PURE, location=place))
+    recorder.emit(Call(remake_exception, (type(error), args, attributes), {}, value, PURE, recorder.modes(), place))
     return value
 
 

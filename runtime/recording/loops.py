@@ -192,7 +192,7 @@ class _LoopRecording:
         results: list[Value] = []
         for location, spec in self.carried.items():
             inits += [part_tree(recorder, part) for part in parts(spec, self.before[location])]
-        recorder.emit(While(params, inits, test, body, results, self.place))
+        recorder.emit(While(params, inits, test, body, results, recorder.modes(), self.place))
         for location, spec in self.carried.items():
             recorder.journal.write(location, stand_in(recorder, spec, results))
 

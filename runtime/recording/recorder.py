@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
+from d2s.runtime.ir.modes import Modes
 from d2s.runtime.ir.names import is_in_place
 from d2s.runtime.ir.program import (
     ORDERED,
@@ -45,15 +46,18 @@ from d2s.runtime.recording.structures import maker_of, rebuilt, tensors_in
 from d2s.runtime.recording.texts import RunTimeText
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
-    GRAD_MODE_SWITCHES,
+    EffectsWatch,
     FakeWorld,
-    RandomnessWatch,
-    ambient,
+    autocast_dtypes,
     forget_constant,
     is_fake,
     is_profiling,
+    modes,
+    set_grad_enabled,
     storage_key,
     symbolic_kind,
+    version,
+    watching_autocast,
     without_recording,
 )
 
@@ -101,7 +105,7 @@ class Recorder(TorchFunctionMode):
         self.facts = Facts()
         self.handlers = 0
         self.asked_for_grad: set[int] = set()
-        self.ambient = ambient()
+        self.outside = modes()
         self.next_number = 0
         self._inputs: dict[Hashable, Input] = {}
         self.counters: dict[Location, Source] = {}
@@ -110,7 +114,8 @@ class Recorder(TorchFunctionMode):
 
     def _forget_run(self) -> None:
         self.world = FakeWorld()
-        self._watch = RandomnessWatch()
+        self._autocast = list(self.outside.autocast)
+        self._watch = EffectsWatch()
         # Whether some tensor stands for the result of an `if` or loop, so that its strides are unknown; whether such
         # a one has a history of gradients, which its fake has not; whether it is unknown if it requires a gradient;
         # and whether gradients were computed in this run.
@@ -132,8 +137,36 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
+            stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
             self._install_counters()
             yield
+
+    def modes(self) -> Modes:
+        """The modes of torch at this point.
+
+        Raises:
+            CaptureError: autocast is not as it was entered.
+        """
+        now = Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), tuple(self._autocast))
+        if now.autocast_dtypes != autocast_dtypes():
+            raise CaptureError("autocast is switched", "enter torch.autocast by a `with`", user_location())
+        return now
+
+    @contextmanager
+    def same_modes(self) -> Iterator[None]:
+        """Around a part that is recorded by itself: it must leave the modes as it finds them.
+
+        Raises:
+            CaptureError: it does not.
+        """
+        before = self.modes()
+        try:
+            yield
+            if self.modes() != before:
+                reason = "the grad mode is switched for what follows, on some path only or beyond the function"
+                raise CaptureError(reason, "switch it by `with torch.no_grad():`", user_location())
+        finally:
+            set_grad_enabled(before.grad)
 
     # -------------------------------------------------------------- values
 
@@ -172,7 +205,7 @@ class Recorder(TorchFunctionMode):
         effects: Effects,
     ) -> Call:
         operands, named = map_tree(self.operand, (args, kwargs))
-        return Call(target, operands, named, result, effects, torch.is_grad_enabled(), user_location())
+        return Call(target, operands, named, result, effects, self.modes(), user_location())
 
     def bind(self, stand_in: Any, value: Value) -> None:
         """From now on this object stands for `value`."""
@@ -342,7 +375,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if is_profiling(func):
             return func(*args, **kwargs)
-        if func in GRAD_MODE_SWITCHES:
+        if func is set_grad_enabled:
             return func(*map(bool, args))  # every call is recorded with the grad mode that it ran in
         rule = self.rules.get(func)
         if rule is not None:
@@ -360,20 +393,14 @@ class Recorder(TorchFunctionMode):
 
         Where the arguments can't be inferred from, `inferred_from` are others that give the same type.
         """
-        if ambient() != self.ambient:
-            raise CaptureError(
-                "autocast or inference mode is switched inside the function",
-                "switch it around the call of the function",
-                user_location(),
-            )
         if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
             raise CaptureError(reason, "give it a size that is known", user_location())
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         tensors = tensors_in((fake_args, fake_kwargs))
-        versions = [tensor._version for tensor in tensors]
+        versions = [version(tensor) for tensor in tensors]
         forms = [_form(tensor) for tensor in tensors]
-        self._watch.drew = False
+        self._watch.forget()
         try:
             outcome = func(*fake_args, **fake_kwargs)
         except FAKE_ERRORS as error:
@@ -384,7 +411,11 @@ class Recorder(TorchFunctionMode):
             raise
         if forms != [_form(tensor) for tensor in tensors]:
             self.once("changes the shape of a tensor in place")
-        written = [t for t, version in zip(tensors, versions, strict=True) if t._version != version]
+        written = [
+            tensor
+            for tensor, before in zip(tensors, versions, strict=True)
+            if version(tensor) != before or storage_key(tensor) in self._watch.written
+        ]
         if not written and is_in_place(func) and tensors:
             written = tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
         self.facts.forget_written(map(storage_key, written))

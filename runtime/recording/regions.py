@@ -118,7 +118,8 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
             recorder.facts = facts.copy()
             region.forced, region.taken, region.blocks, region.open = path, [], [], []
             try:
-                terminator = run()
+                with recorder.same_modes():
+                    terminator = run()
             except Restart as restart:
                 if restart.region is not region:
                     raise

@@ -154,6 +154,7 @@ def _refusal(what: str, remedy: str) -> Any:
 
 _PREDICATES = (
     *(torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose),
+    *(torch.is_inference, torch.Tensor.is_inference),
     *(torch.is_nonzero, torch.Tensor.is_nonzero),
 )
 _MEMORY = ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from compare import same
+from modules import BOTH_WAYS, agree, pair
 from torch import nn
-
-import d2s
-
-BOTH_WAYS = (torch.linspace(-1, 2, 8).reshape(2, 4), torch.linspace(-2, 1, 8).reshape(2, 4))
 
 
 class Net(nn.Module):
@@ -32,45 +27,11 @@ class Net(nn.Module):
         return self.second(y)
 
 
-def pair(make: Callable[[], nn.Module]) -> tuple[Any, Any]:
-    """A static module and an eager one of the same weights."""
-    torch.manual_seed(0)
-    eager = make()
-    return d2s.to_static(copy.deepcopy(eager), full_graph=True), eager
-
-
-def state_of(module: nn.Module) -> dict[str, Any]:
-    """What a module holds, but for its hooks and its `forward`."""
-    found: dict[str, Any] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    found = {name: tensor.detach() for name, tensor in found.items()}
-    for path, part in module.named_modules():
-        public = {name: value for name, value in vars(part).items() if not name.startswith("_") and name != "forward"}
-        found |= {f"{path}.{name}": value for name, value in public.items()}
-    return found
-
-
-def step(net: Any, x: torch.Tensor) -> Any:
-    """The answer of a call, and the gradients of all parameters."""
-    net.zero_grad()
-    answer = net(x)
-    if answer.requires_grad:
-        answer.square().sum().backward()
-    return answer.detach(), {name: parameter.grad for name, parameter in net.named_parameters()}
-
-
-def agree(static: Any, eager: Any, inputs: Any = BOTH_WAYS) -> None:
-    """Answers, gradients and state are eager's after every call."""
-    for x in inputs:
-        want, got = step(eager, x), step(static, x)
-        assert same(want, got), f"{got} instead of {want}"
-        assert same(state_of(eager), state_of(static)), f"{state_of(static)} instead of {state_of(eager)}"
-
-
 def optimize(net: Any) -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
     for x in BOTH_WAYS:
         optimizer.zero_grad()
-        net(x).square().sum().backward()
+        net(x.clone().requires_grad_(True)).square().sum().backward()
         optimizer.step()
 
 

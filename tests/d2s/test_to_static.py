@@ -369,13 +369,7 @@ def test_exceptions_of_torch_name_the_users_line() -> None:
     assert any(f"line {line}" in note for note in caught.value.__notes__)
 
 
-def test_autocast_inside_is_refused_and_outside_is_a_signature() -> None:
-    def cast(x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return x @ x
-
-    with pytest.raises(d2s.ConversionError, match="autocast"):
-        d2s.to_static(cast, full_graph=True)(torch.ones(2, 2))
+def test_autocast_outside_is_a_signature() -> None:
     static = d2s.to_static(lambda x: x @ x, full_graph=True)
     assert static(torch.ones(2, 2)).dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):

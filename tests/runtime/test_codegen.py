@@ -13,6 +13,7 @@ from handmade import BOOL, ERROR, INT, VECTOR, program
 
 from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import Location, RaisedAfterWrites
+from d2s.runtime.ir.modes import Modes
 from d2s.runtime.ir.program import Block, Branch, Call, Raise, Return, Value, Write, WriteKind
 from d2s.runtime.ir.sources import Argument
 
@@ -44,7 +45,7 @@ def test_a_temporary_is_freed_at_its_last_use() -> None:
 def test_calls_keep_their_grad_mode() -> None:
     t0, t1, t2 = (Value(number, VECTOR) for number in range(3))
     compiled = straight_line(
-        Call(torch.neg, (t0,), {}, t1, grad=False), Call(torch.exp, (t0,), {}, t2), answer=(t1, t2)
+        Call(torch.neg, (t0,), {}, t1, modes=Modes(grad=False)), Call(torch.exp, (t0,), {}, t2), answer=(t1, t2)
     )
     (without, with_grad), _, _ = compiled.run(torch.ones(2, requires_grad=True))
     assert (without.requires_grad, with_grad.requires_grad) == (False, True)

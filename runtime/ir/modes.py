@@ -1,0 +1,64 @@
+"""The modes of torch that change what a call does: grad mode, inference mode and autocast."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Autocast:
+    """One entered `torch.autocast`; `number` tells it from others, for each has a cache of its own."""
+
+    device: str
+    dtype: torch.dtype
+    enabled: bool = True
+    cache: bool = True
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"autocast {self.device} {str(self.dtype).removeprefix('torch.')}" if self.enabled else "no autocast"
+
+
+@dataclass(frozen=True)
+class Modes:
+    """All modes at one point; `autocast` holds what is entered there, the outermost first."""
+
+    grad: bool = True
+    inference: bool = False
+    autocast: tuple[Autocast, ...] = ()
+
+    @property
+    def autocast_dtypes(self) -> dict[str, torch.dtype]:
+        """The dtype for each device on which autocast is on."""
+        found: dict[str, torch.dtype] = {}
+        for entered in self.autocast:
+            found.pop(entered.device, None)
+            if entered.enabled:
+                found[entered.device] = entered.dtype
+        return found
+
+    def is_inside(self, outer: Modes) -> bool:
+        """Whether everything entered in `outer` is still entered."""
+        return self.autocast[: len(outer.autocast)] == outer.autocast
+
+    def entered(self) -> AbstractContextManager[object]:
+        """A context in which these are the modes, as long as nothing is entered outside."""
+        stack = ExitStack()
+        for one in self.autocast:
+            stack.enter_context(torch.autocast(one.device, one.dtype, one.enabled, one.cache))
+        if self.inference != torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(self.inference))
+        stack.enter_context(torch.set_grad_enabled(self.grad))
+        return stack
+
+    def __str__(self) -> str:
+        """What differs from torch's own defaults, as a comment."""
+        names = [str(self.autocast[-1])] if self.autocast else []
+        if self.inference:
+            names.append("inference_mode")
+        elif not self.grad:
+            names.append("no_grad")
+        return ", ".join(names)
