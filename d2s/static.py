@@ -19,7 +19,7 @@ from d2s.errors import CaptureError, ConversionError, FallbackWarning, SourceErr
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.operators.calls import converted
 from d2s.runtime.recording.capture import capture
-from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.recorder import active_recorder, is_suspended
 
 MOST_PROGRAMS = 64
 # What was refused is tried again, for the reason may have been in an attribute or a global, but not for ever.
@@ -57,6 +57,8 @@ class StaticFunction:
         recorder = active_recorder()
         if recorder is not None:
             return converted(recorder, self.function)(*args, **kwargs)
+        if is_suspended():
+            return self.function(*args, **kwargs)
         if self._takes_positions and not kwargs and len(args) == len(self._parameters):
             arguments = args
         else:

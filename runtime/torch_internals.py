@@ -89,6 +89,26 @@ def modes() -> Modes:
     return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
 
 
+# Where a module finds the class of the object that calls its backward hooks.
+MODULE_BACKWARD_HOOK = (torch.nn.modules.module, "BackwardHook")
+
+
+def module_backward_hook(module: Any) -> Any:
+    """The object that calls the full backward hooks of one call of a module."""
+    return torch.utils.hooks.BackwardHook(module, module._get_backward_hooks()[0], module._get_backward_pre_hooks())
+
+
+@contextmanager
+def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
+    """Another attribute in place of that of a class or module, meanwhile."""
+    original = vars(owner)[name]
+    setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
 @contextmanager
 def watching_autocast(entered: Callable[[Autocast], None], left: Callable[[], object]) -> Iterator[None]:
     """Tell of each `torch.autocast` that is entered and left meanwhile."""
@@ -104,11 +124,8 @@ def watching_autocast(entered: Callable[[Autocast], None], left: Callable[[], ob
         left()
         return leave(self, *exception)
 
-    torch.autocast.__enter__, torch.autocast.__exit__ = watched_enter, watched_leave
-    try:
+    with replaced(torch.autocast, "__enter__", watched_enter), replaced(torch.autocast, "__exit__", watched_leave):
         yield
-    finally:
-        torch.autocast.__enter__, torch.autocast.__exit__ = enter, leave
 
 
 AUTOCAST_DEVICES = ("cpu", "cuda")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import functools
 import logging
 import time
@@ -10,7 +9,6 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -20,6 +18,7 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import note_contents
+from d2s.runtime.recording.closures import stores
 from d2s.runtime.recording.journal import CONTAINERS, CellLocation, GlobalLocation
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -110,30 +109,12 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
 
 def note_stores(recorder: Recorder, function: Any) -> None:
     """Tell the journal of the globals and the variables of outer functions that a function may write."""
-    names_of_globals, names_of_cells = _stores(function.__code__)
+    names_of_globals, names_of_cells = stores(function.__code__)
     for name in names_of_globals:
         recorder.journal.note(GlobalLocation(function.__globals__, name))
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         if name in names_of_cells:
             recorder.journal.note(CellLocation(cell))
-
-
-@cache
-def _stores(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The globals and the free variables that a code object, or one inside it, stores or deletes."""
-    names_of_globals: set[str] = set()
-    names_of_cells: set[str] = set()
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            names_of_globals.add(instruction.argval)
-        elif instruction.opname in ("STORE_DEREF", "DELETE_DEREF") and instruction.argval in code.co_freevars:
-            names_of_cells.add(instruction.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            inner_globals, inner_cells = _stores(constant)
-            names_of_globals |= inner_globals
-            names_of_cells |= inner_cells & set(code.co_freevars)
-    return frozenset(names_of_globals), frozenset(names_of_cells)
 
 
 def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:

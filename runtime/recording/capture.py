@@ -10,6 +10,7 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
+from d2s.runtime.operators.autograd import recording_autograd
 from d2s.runtime.operators.calls import converting_modules, note_stores
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.exceptions import refuse_own
@@ -51,7 +52,7 @@ def capture(
     recorder = Recorder(reachable, convert, RULES)
 
     def run() -> Terminator:
-        with recorder.running(), converting_modules(recorder):
+        with recorder.running(), converting_modules(recorder), recording_autograd(recorder):
             note_stores(recorder, function)
             try:
                 answer = function(*bound.args, **bound.kwargs)

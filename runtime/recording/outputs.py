@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
 from d2s.runtime.ir.sources import Attribute, Constant, Global, Source
+from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.journal import (
     MISSING,
@@ -30,8 +32,7 @@ from d2s.runtime.recording.structures import maker_of
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
 
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type)
-_CONSTANTS = (*_FUNCTIONS, torch.dtype, torch.device, enum.Enum, range)
+_CONSTANTS = (types.BuiltinFunctionType, types.ModuleType, type, torch.dtype, torch.device, enum.Enum, range)
 
 
 def end(recorder: Recorder, answer: Any, error: BaseException | None = None) -> Terminator:
@@ -42,7 +43,9 @@ def end(recorder: Recorder, answer: Any, error: BaseException | None = None) -> 
     writes = [outputs.write(*change) for change in changes]
     if error is not None:
         return Raise(record_exception(recorder, error, outputs.tree), writes)
-    return Return(outputs.tree(answer), writes)
+    value = outputs.tree(answer)
+    check_handed_on(recorder)
+    return Return(value, writes)
 
 
 class Outputs:
@@ -53,6 +56,7 @@ class Outputs:
         self._seen: set[int] = set()
         self._shared: set[int] = set()
         self._made: dict[int, Tree] = {}
+        self._functions: list[types.FunctionType] = []
 
     def count(self, things: Any) -> None:
         """Note which containers occur more than once."""
@@ -70,6 +74,11 @@ class Outputs:
             return self.recorder.operand(thing)
         if type(thing) in (int, float, bool, complex, str, bytes, type(None)):
             return thing
+        if isinstance(thing, types.FunctionType):
+            return self._function(thing)
+        if isinstance(thing, types.MethodType):
+            owner = self.tree(thing.__self__)
+            return self._call(types.MethodType, thing.__func__, owner) if values_in(owner) else thing
         if isinstance(thing, _CONSTANTS):
             return thing
         source = self.recorder.reachable.find(thing)
@@ -79,6 +88,16 @@ class Outputs:
         if id(thing) not in self._made:
             self._made[id(thing)] = self._make(thing)
         return self._made[id(thing)]
+
+    def _function(self, function: types.FunctionType) -> Tree:
+        if function in self._functions:
+            name = function.__name__
+            raise CaptureError(f"the function {name} is handed on, and holds itself", "hand on a callable object")
+        if id(function) not in self._made:
+            self._functions.append(function)
+            self._made[id(function)] = function_tree(self.recorder, function, self.tree)
+            self._functions.pop()
+        return self._made[id(function)]
 
     def _make(self, thing: Any) -> Tree:
         """A new thing, made by an op unless it can be written down."""

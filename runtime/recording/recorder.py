@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+import types
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -67,8 +68,14 @@ _EXAMPLE = 0.25
 _SIZED_BY_FLOATS = frozenset({torch.arange, torch.range, functional.interpolate, functional.upsample})
 
 
+# What a function of torch may answer besides tensors, as long as it is the same at every call of the signature.
+_NUMBERS = (bool, int, float, complex)
+_PLAIN = (*_NUMBERS, str, type(None), type, torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
 class _Active(threading.local):
     recorder: Recorder | None = None
+    suspended: bool = False
 
 
 _active = _Active()
@@ -77,6 +84,15 @@ _active = _Active()
 def active_recorder() -> Recorder | None:
     """The recorder that is at work in this thread, or None."""
     return _active.recorder
+
+
+def is_suspended() -> bool:
+    """Whether code of the user's runs on fake tensors just to see what it gives: all of it is to run in eager."""
+    return _active.suspended
+
+
+# What is guarded by identity or value, so that the program may keep it.
+_UNCHANGING = (*_NUMBERS, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType)
 
 
 class CounterFound(BaseException):
@@ -123,6 +139,8 @@ class Recorder(TorchFunctionMode):
         self.broken_history = False
         self.uncertain_gradients = False
         self.went_backward = False
+        # Functions that were handed on, with a variable each that they share and what it held.
+        self.handed_on: list[tuple[types.FunctionType, types.CellType, Any]] = []
         self._values: dict[int, tuple[Any, Value]] = {}
         self._fakes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._originals: dict[int, torch.Tensor] = {}
@@ -151,6 +169,17 @@ class Recorder(TorchFunctionMode):
         if now.autocast_dtypes != autocast_dtypes():
             raise CaptureError("autocast is switched", "enter torch.autocast by a `with`", user_location())
         return now
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """What runs inside is not recorded, though it runs on fakes."""
+        before = _active.recorder, _active.suspended
+        _active.recorder, _active.suspended = None, True
+        try:
+            with without_recording():
+                yield
+        finally:
+            _active.recorder, _active.suspended = before
 
     @contextmanager
     def same_modes(self) -> Iterator[None]:
@@ -268,7 +297,8 @@ class Recorder(TorchFunctionMode):
             return leaf.value
         if isinstance(leaf, tuple):
             return self._tuple_operand(leaf)
-        return leaf
+        source = None if isinstance(leaf, _UNCHANGING) else self.reachable.find(leaf)
+        return leaf if source is None else self.input_value(leaf, PythonType(type(leaf)), source, Role.ARGUMENT)
 
     def _tuple_operand(self, tuple_: Any) -> Tree:
         """A named tuple, a Size, or what torch returns in the manner of a tuple."""
@@ -321,6 +351,11 @@ class Recorder(TorchFunctionMode):
     def type_of(self, tensor: torch.Tensor) -> TensorType:
         """What is known about a tensor."""
         return type_of(self.fake(tensor))
+
+    def is_leaf(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor has no history, as far as the recording knows."""
+        with without_recording():
+            return self.fake(tensor).is_leaf
 
     # -------------------------------------------------------------- truth
 
@@ -388,10 +423,12 @@ class Recorder(TorchFunctionMode):
         args: Any,
         kwargs: dict[str, Any],
         inferred_from: tuple[Any, ...] | None = None,
+        opaque: bool = False,
     ) -> Any:
         """Run a function of torch on fakes and record the call; its result as the user is to see it.
 
-        Where the arguments can't be inferred from, `inferred_from` are others that give the same type.
+        Where the arguments can't be inferred from, `inferred_from` are others that give the same type. An `opaque`
+        function is code of the user's, which may do anything.
         """
         if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
@@ -419,7 +456,7 @@ class Recorder(TorchFunctionMode):
         if not written and is_in_place(func) and tensors:
             written = tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
         self.facts.forget_written(map(storage_key, written))
-        effects = self._effects(tensors, written, outcome)
+        effects = self._effects(tensors, written, outcome, opaque or (outcome is None and not written))
         result, seen = self._result(outcome)
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
@@ -430,14 +467,16 @@ class Recorder(TorchFunctionMode):
             return _EXAMPLE
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
-    def _effects(self, tensors: list[torch.Tensor], written: list[torch.Tensor], outcome: Any) -> Effects:
+    def _effects(
+        self, tensors: list[torch.Tensor], written: list[torch.Tensor], outcome: Any, ordered: bool
+    ) -> Effects:
         shared = {storage_key(tensor) for tensor in tensors_in(outcome)} - {None}
         aliases = [tensor for tensor in tensors if storage_key(tensor) in shared]
         return Effects(
             writes=tuple(dict.fromkeys(map(self.value_of, written))),
             aliases=tuple(dict.fromkeys(map(self.value_of, aliases))),
             random=self._watch.drew,
-            ordered=outcome is None and not written,
+            ordered=ordered,
         )
 
     def _result(self, outcome: Any) -> tuple[Tree, Any]:
@@ -459,6 +498,9 @@ class Recorder(TorchFunctionMode):
             return (result if any(part is not None for part in result) else None), rebuilt(
                 outcome, [seen for _, seen in parts]
             )
+        if not isinstance(outcome, _PLAIN):
+            reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
+            raise CaptureError(reason, "call it outside of the static function", user_location())
         return None, outcome
 
 

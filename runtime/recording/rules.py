@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import CaptureError
+from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, PythonType
+from d2s.runtime.recording.hooks import registering
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder
 
@@ -64,6 +65,24 @@ def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
             "compute the loss in a static function, and call backward() outside of it",
         )
     return recorder.record(_GRADIENT, (tensor, *args), {})
+
+
+def _node(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> None:
+    """`tensor.grad_fn`: only where there is none, which the program checks if the recording can't know it."""
+    if not recorder.is_leaf(tensor):
+        raise CaptureError("a node of the graph of gradients is asked for", "do that outside of the static function")
+    if recorder.uncertain_gradients:
+        recorder.emit_call(expect_no_node, (tensor,), {}, None, ORDERED)
+
+
+def expect_no_node(tensor: torch.Tensor) -> None:
+    """Do nothing for a tensor without history.
+
+    Raises:
+        D2SError: it has one, though the program was made for one that has none.
+    """
+    if tensor.grad_fn is not None:
+        raise D2SError("a tensor has a gradient function where the program was captured for one without")
 
 
 def _backward(function: Any) -> Any:
@@ -159,6 +178,7 @@ _PREDICATES = (
 )
 _MEMORY = ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")
 _TEXTS = ("__repr__", "__str__", "__format__")
+_HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook)
 _HISTORY = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
 
 # Function of torch -> rule(recorder, *args, **kwargs), which records a call of it.
@@ -170,6 +190,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
     _GRADIENT: _gradient,
+    torch.Tensor.grad_fn.__get__: _node,
+    **{function: registering(function) for function in _HOOKS},
     torch.autograd.grad: _gradients,
     **{function: _backward(function) for function in (torch.Tensor.backward, torch.autograd.backward)},
     **{function: _history(function) for function in _HISTORY},
