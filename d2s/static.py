@@ -125,7 +125,7 @@ class StaticFunction:
                     "pass values that differ from call to call as tensors",
                 )
             captured = capture(convert(self.function), bound, convert)
-            executable = Executable(captured, self._parameters)
+            executable = Executable(captured, self._parameters, arguments)
         except (CaptureError, SourceError) as error:
             raise self._refused(error) from error
         inputs = executable.inputs_for(arguments)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch._C._dynamo.guards import TensorGuards
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -37,6 +38,12 @@ FAKE_ERRORS = (
 def is_profiling(function: Any) -> bool:
     """Whether a function only tells torch's profiler something."""
     return getattr(function, "__module__", None) == "torch._ops.profiler"
+
+
+def tensor_check(tensors: list[torch.Tensor]) -> Callable[..., bool]:
+    """Whether as many tensors are of the same class, dtype, shape, strides, device and `requires_grad` as these."""
+    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None).check
+    return check
 
 
 class FakeWorld:
@@ -86,7 +93,7 @@ def autocast_dtypes() -> dict[str, torch.dtype]:
 def modes() -> Modes:
     """The modes of torch now; what autocast was entered before is taken as entered once a device."""
     autocast = tuple(Autocast(device, dtype) for device, dtype in autocast_dtypes().items())
-    return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast)
+    return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast, torch.get_default_dtype())
 
 
 # Where a module finds the class of the object that calls its backward hooks.
@@ -101,12 +108,16 @@ def module_backward_hook(module: Any) -> Any:
 @contextmanager
 def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
     """Another attribute in place of that of a class or module, meanwhile."""
-    original = vars(owner)[name]
+    own = name in vars(owner)
+    original = vars(owner)[name] if own else None
     setattr(owner, name, new)
     try:
         yield
     finally:
-        setattr(owner, name, original)
+        if own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
 
 
 @contextmanager

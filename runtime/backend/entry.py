@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from d2s.runtime.backend.generated import run_source
-from d2s.runtime.ir.program import Program, TensorType
-from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source
-from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
-from d2s.runtime.torch_internals import AUTOCAST_DEVICES
+from d2s.runtime.ir.program import Call, Program, Role, TensorType, walk_ops
+from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
+from d2s.runtime.recording.guards import Guard, HasForm, IsEmpty, IsMissing, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.torch_internals import AUTOCAST_DEVICES, tensor_check
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
 Entry = Callable[..., tuple[Any, ...] | None]
 
 
-def compile_entry(program: Program, parameters: Sequence[str], guards: Sequence[Guard]) -> tuple[Entry, str]:
-    """The entry of a program for a function with these parameters, and its source."""
-    printer = _Printer(parameters)
+def compile_entry(program: Program, arguments: Mapping[str, Any], guards: Sequence[Guard]) -> tuple[Entry, str]:
+    """The entry of a program that was captured for these arguments, by parameter, and its source."""
+    printer = _Printer(arguments)
     printer.modes(program)
     for guard in guards:
         printer.guard(guard)
+    printer.check_tensors()
     printer.fetch(program)
     source = "\n".join(printer.lines) + "\n"
     run_source(source, f"guards of {program.name}", printer.constants)
@@ -30,8 +31,11 @@ def compile_entry(program: Program, parameters: Sequence[str], guards: Sequence[
 
 
 class _Printer:
-    def __init__(self, parameters: Sequence[str]):
-        self.names: dict[Source, str] = {Argument(name): f"v{number}" for number, name in enumerate(parameters)}
+    def __init__(self, arguments: Mapping[str, Any]):
+        self.arguments = arguments
+        self.names: dict[Source, str] = {Argument(name): f"v{number}" for number, name in enumerate(arguments)}
+        self.tensors: list[Source] = []
+        self.dicts: dict[Source, str] = {}
         self.constants: dict[str, Any] = {"torch": torch}
         self.lines = [f"def entry({', '.join(self.names.values())}):"]
 
@@ -53,6 +57,13 @@ class _Printer:
             self._line(f"{name} = {expression}")
         return self.names[source]
 
+    def own_dict(self, base: Source) -> str:
+        """The variable that holds the dict of the module at a path."""
+        if base not in self.dicts:
+            self.dicts[base] = name = f"d{len(self.dicts)}"
+            self._line(f"{name} = {self.path(base)}.__dict__")
+        return self.dicts[base]
+
     def _expression(self, source: Source) -> str:
         match source:
             case Constant(value):
@@ -63,8 +74,10 @@ class _Printer:
                 return f"{self._constant(cell)}.cell_contents"
             case Attribute(base, name):
                 return f"{self.path(base)}.{name}" if name.isidentifier() else f"getattr({self.path(base)}, {name!r})"
+            case Member(base, "", name):
+                return f"{self.own_dict(base)}[{name!r}]"
             case Member(base, table, name):
-                return f"{self.path(base)}.{table}[{name!r}]"
+                return f"{self.path(Member(base, '', table))}[{name!r}]"
             case Item(base, key):
                 return f"{self.path(base)}[{repr(key) if type(key) in (int, str) else self._constant(key)}]"
         raise AssertionError(f"{source} is no parameter")
@@ -75,6 +88,7 @@ class _Printer:
         """The modes of torch that the program was captured in."""
         self._require(f"torch.is_grad_enabled() is {program.modes.grad}")
         self._require(f"torch.is_inference_mode_enabled() is {program.modes.inference}")
+        self._require(f"torch.get_default_dtype() is {program.modes.dtype}")
         on = program.modes.autocast_dtypes
         for device in AUTOCAST_DEVICES:
             self._require(f"torch.is_autocast_enabled({device!r}) is {device in on}")
@@ -86,13 +100,19 @@ class _Printer:
 
     def guard(self, guard: Guard) -> None:
         """One guard."""
+        if isinstance(guard.check, IsMissing):
+            self._missing(guard.source)
+            return
+        if isinstance(guard.check, IsEmpty):
+            self._require(f"not {self._expression(guard.source)}")
+            return
         name, check = self.path(guard.source), guard.check
         if isinstance(check, IsObject):
             self._require(f"{name} is {self._constant(check.thing)}")
         elif isinstance(check, IsValue):
             self._value(name, check.value)
         elif isinstance(check, IsTensor):
-            self._tensor(name, check)
+            self._tensor(guard.source, check)
         elif isinstance(check, IsSame):
             self._require(f"{name} is {self.path(check.other)}")
         else:
@@ -109,13 +129,18 @@ class _Printer:
         else:
             self._require(f"type({name}) is {self._constant(type(value))} and {name} == {self._constant(value)}")
 
-    def _tensor(self, name: str, check: IsTensor) -> None:
-        kind = check.type
-        self._require(
-            f"type({name}) is {self._constant(check.cls)} and {name}.dtype is {kind.dtype} "
-            f"and {name}.shape == {tuple(kind.shape)} and {name}.requires_grad is {kind.requires_grad} "
-            f"and {name}.device == {self._constant(kind.device)} and {name}.is_leaf is {check.leaf}"
-        )
+    def _missing(self, source: Source) -> None:
+        if isinstance(source, Member):
+            self._require(f"{source.name!r} not in {self.own_dict(source.base)}")
+        else:
+            assert isinstance(source, Attribute)
+            self._require(f"not hasattr({self.path(source.base)}, {source.name!r})")
+
+    def _tensor(self, source: Source, check: IsTensor) -> None:
+        name = self.path(source)
+        self.tensors.append(source)
+        if check.cls is not torch.nn.Parameter:
+            self._require(f"{name}.is_leaf is {check.leaf}")
         if check.has_grad is not None:
             self._require(f"({name}.grad is not None) is {check.has_grad}")
 
@@ -123,19 +148,33 @@ class _Printer:
         conditions = [f"type({name}) is {self._constant(check.cls)}"]
         if check.length is not None:
             conditions.append(f"len({name}) == {check.length}")
-        if check.keys is not None:
+        if check.keys == ():
+            conditions.append(f"not {name}")
+        elif check.keys is not None:
             conditions.append(f"tuple({name}) == {self._constant(check.keys)}")
         self._require(" and ".join(conditions))
+
+    def check_tensors(self) -> None:
+        """The class, dtype, shape, strides, device and `requires_grad` of all tensors at once."""
+        if self.tensors:
+            like = tensor_check([read(source, self.arguments) for source in self.tensors])
+            self._require(f"{self._constant(like)}({', '.join(map(self.path, self.tensors))})")
 
     # -------------------------------------------------------------- inputs
 
     def fetch(self, program: Program) -> None:
-        """The end: different tensors among the inputs must still be different, and all are handed over."""
+        """The end: different tensors among the inputs must still be different, and all are handed over.
+
+        Parameters only if something is written in place: there are many of them.
+        """
         inputs = [self.path(entry.source) for entry in program.inputs]
+        writes = any(isinstance(op, Call) and op.effects.writes for op in walk_ops(program.body))
         tensors = [
             self.path(entry.source)
             for entry in program.inputs
-            if not isinstance(entry.source, Constant) and isinstance(entry.value.type, TensorType)
+            if not isinstance(entry.source, Constant)
+            and isinstance(entry.value.type, TensorType)
+            and (writes or entry.role is not Role.PARAMETER)
         ]
         if len(tensors) > 1:
             self._require(f"len({{{', '.join(f'id({name})' for name in tensors)}}}) == {len(tensors)}")

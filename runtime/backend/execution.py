@@ -28,10 +28,13 @@ class Executable:
     `program` is the program, `code` the flat Python function that runs, `guard_code` the one that checks.
     """
 
-    def __init__(self, capture: Capture, parameters: Sequence[str]):
+    def __init__(self, capture: Capture, parameters: Sequence[str], arguments: Sequence[Any]):
+        """`arguments` are those that it was captured for, in the order of the `parameters`."""
         self.program = capture.program
         self._parameters = tuple(parameters)
-        self._entry, self.guard_code = compile_entry(capture.program, parameters, capture.guards)
+        self._entry, self.guard_code = compile_entry(
+            capture.program, dict(zip(parameters, arguments, strict=True)), capture.guards
+        )
         self._compiled = compile_program(capture.program)
         self._run = self._compiled.run
 

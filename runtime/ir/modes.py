@@ -24,11 +24,15 @@ class Autocast:
 
 @dataclass(frozen=True)
 class Modes:
-    """All modes at one point; `autocast` holds what is entered there, the outermost first."""
+    """All modes at one point; `autocast` holds what is entered there, the outermost first.
+
+    `dtype` is the default one; it stays the same in a program.
+    """
 
     grad: bool = True
     inference: bool = False
     autocast: tuple[Autocast, ...] = ()
+    dtype: torch.dtype = torch.float32
 
     @property
     def autocast_dtypes(self) -> dict[str, torch.dtype]:

@@ -353,6 +353,12 @@ def inner_blocks(block: Block) -> Iterator[Block]:
         yield block.terminator.orelse
 
 
+def walk_ops(block: Block) -> Iterator[Op]:
+    """Every op of this block and of those inside it."""
+    for one in walk_blocks(block):
+        yield from one.ops
+
+
 def walk_blocks(block: Block) -> Iterator[Block]:
     """This block and every block inside it, outer ones first."""
     yield block

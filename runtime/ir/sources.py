@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 
@@ -79,7 +82,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Member:
-    """`base.name` where `base` is a module of torch that keeps it in one of its tables, such as `_parameters`."""
+    """`base.name` where `base` is a module of torch: in one of its tables, such as `_parameters`, or its own dict.
+
+    `table` is empty for what is in the module's own dict.
+    """
 
     base: Source
     table: str
@@ -118,21 +124,81 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return source.namespace[source.name]
         case Cell(cell):
             return cell.cell_contents
-        case Attribute(base, name) | Member(base, _, name):
+        case Attribute(base, name):
             return getattr(read(base, arguments), name)
+        case Member(base, table, name):
+            own = attributes_of(read(base, arguments))
+            return (own[table] if table else own)[name]
         case Item(base, key):
             return read(base, arguments)[key]
 
 
-def free_variables(function: Any) -> dict[str, Source]:
-    """The sources of the variables from outside that a function's own code names, those that exist."""
-    code = function.__code__
-    namespace = function.__globals__
-    found: dict[str, Source] = {name: Global(namespace, name) for name in code.co_names if name in namespace}
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        if not is_empty(cell):
-            found[name] = Cell(cell, name)
+def prefixes(source: Source) -> list[Source]:
+    """The paths that lead to the object at a path, the shortest first, and the path itself."""
+    base = getattr(source, "base", None)
+    return [source] if base is None else [*prefixes(base), source]
+
+
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """The own dict of an object, seen by no `__getattribute__`; empty for one that has none."""
+    try:
+        found: dict[str, Any] = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
     return found
+
+
+def free_variables(function: Any) -> list[Source]:
+    """The sources of the variables from outside that a function names, also in functions inside it, if they exist.
+
+    What it names as an attribute of a Python module, as in `config.size`, is among them.
+    """
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    found: list[Source] = [Cell(cell, name) for name, cell in cells if not is_empty(cell)]
+    namespace = function.__globals__
+    for name, *attributes in chains_of_globals(function.__code__):
+        if name in namespace:
+            found += _along(Global(namespace, name), namespace[name], attributes)
+    return found
+
+
+def _along(source: Source, value: Any, attributes: list[str]) -> Iterator[Source]:
+    """A source, and those of the attributes that follow it as long as they are of Python modules of the user's."""
+    yield source
+    for name in attributes:
+        if not isinstance(value, types.ModuleType) or not is_users_name(value.__name__) or not hasattr(value, name):
+            return
+        source, value = Attribute(source, name), getattr(value, name)
+        yield source
+
+
+@cache
+def chains_of_globals(code: types.CodeType) -> frozenset[tuple[str, ...]]:
+    """The globals that a code object, or one inside it, reads, each with the attributes that it reads of it."""
+    found: set[tuple[str, ...]] = set()
+    chain: list[str] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _READS_ATTRIBUTE and chain:
+            chain.append(instruction.argval)
+            continue
+        if chain:
+            found.add(tuple(chain))
+        chain = [instruction.argval] if instruction.opname in _READS_GLOBAL else []
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= chains_of_globals(constant)
+    return frozenset(found)
+
+
+_READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+# Names of packages whose Python modules and classes are taken to stay as they are.
+_UNCHANGING = frozenset(sys.stdlib_module_names - {"__main__"} | {"torch", "numpy", "d2s"})
+
+
+def is_users_name(name: str) -> bool:
+    """Whether a module of this name is the user's, or of a package that is not among those left alone."""
+    return name.partition(".")[0] not in _UNCHANGING
 
 
 def is_empty(cell: types.CellType) -> bool:

@@ -163,12 +163,12 @@ def _drawn(function: Callable[..., Any], kind: type) -> Callable[..., Any]:
     return drawn
 
 
-def _not_recorded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose answer is another at each run, and no number."""
+def _refused(function: Callable[..., Any], reason: str, remedy: str) -> Callable[..., Any]:
+    """A function whose answer can't be part of a program."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not None:
-            raise CaptureError(f"{function.__name__}() gives another answer at each run", "draw it with torch")
+            raise CaptureError(f"{function.__name__}() {reason}", remedy)
         return function(*args, **kwargs)
 
     return refused
@@ -205,6 +205,13 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     torch.set_grad_enabled: set_grad_enabled,
     **{function: _drawn(function, float) for function in _FLOATS},
     **{function: _drawn(function, int) for function in (random.randint, random.randrange, random.getrandbits)},
-    **{function: _not_recorded(function) for function in _OTHER_RANDOM},
+    **{
+        function: _refused(function, "gives another answer at each run", "draw it with torch")
+        for function in _OTHER_RANDOM
+    },
+    **{
+        function: _refused(function, "gives all variables at once", "name those that are needed")
+        for function in (builtins.globals, builtins.locals)
+    },
     **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},
 }

@@ -105,6 +105,8 @@ class _Merge:
             if location in scratch:
                 merged[location] = MISSING
                 continue
+            if not all(location in side.after for side in sides):
+                self.recorder.reads.note_location(location)
             old = before[location] if location in before else location.read()
             left, right = (side.after.get(location, old) for side in sides)
             merged[location] = self._merged(spec_at(location, left), spec_at(location, right), left, right)

@@ -70,7 +70,8 @@ def capture(
         recorder.journal.undo(0)
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
-    return Capture(program, program_guards(reachable, program, bound.arguments, recorder.asked_for_grad))
+    guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)
+    return Capture(program, guards)
 
 
 def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:

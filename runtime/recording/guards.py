@@ -17,15 +17,17 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import Program, Role, TensorType
-from d2s.runtime.ir.sources import Source, read
-from d2s.runtime.recording.lifting import Reachable, parts_of
+from d2s.runtime.ir.sources import Constant, Member, Source, attributes_of, is_users_name, prefixes, read
+from d2s.runtime.recording.journal import MISSING
+from d2s.runtime.recording.lifting import TABLES, Reachable, attribute_source, parts_of
+from d2s.runtime.recording.reads import Reads
 
 _BY_VALUE = (bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 _BY_IDENTITY = (type(None), type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum)
+# Where a module keeps its hooks: most have none.
+_HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
 # Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
 _OPAQUE = sys.stdlib_module_names - {"builtins", "collections", "functools", "types"}
-# Attributes of a module that torch keeps for itself; hooks are code, and guarded by whether there are any.
-_TABLES = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_is_full_backward_hook"})
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ class IsObject:
 
 @dataclass(frozen=True)
 class IsTensor:
-    """A tensor of this class and type, a leaf of the graph of gradients or not.
+    """A tensor like this one: its class, type, strides and device, and whether it is a leaf of the gradients' graph.
 
     `has_grad` is whether it has a gradient already, None where the function does not ask.
     """
 
     cls: type
     type: TensorType
+    strides: tuple[int, ...] | None
     leaf: bool
     has_grad: bool | None = None
 
@@ -65,13 +68,23 @@ class HasForm:
 
 
 @dataclass(frozen=True)
+class IsMissing:
+    """There is nothing at the path: no attribute, or none of the module itself that would hide its class's."""
+
+
+@dataclass(frozen=True)
+class IsEmpty:
+    """A table of hooks without any."""
+
+
+@dataclass(frozen=True)
 class IsSame:
     """The very object that another path leads to."""
 
     other: Source
 
 
-Check = IsValue | IsObject | IsTensor | HasForm | IsSame
+Check = IsValue | IsObject | IsTensor | HasForm | IsSame | IsMissing | IsEmpty
 
 
 @dataclass(frozen=True)
@@ -86,36 +99,42 @@ class Guard:
 
 
 def program_guards(
-    reachable: Reachable, program: Program, arguments: Mapping[str, Any], asked_for_grad: set[int]
+    reachable: Reachable, program: Program, arguments: Mapping[str, Any], asked_for_grad: set[int], reads: Reads
 ) -> list[Guard]:
     """The guards of a program that was captured for these arguments, which are as they were before.
 
-    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at.
+    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at, `reads` what it read
+    of modules.
     """
     counters = {entry.source for entry in program.inputs if entry.role is Role.COUNTER}
-    inputs = {entry.source for entry in program.inputs}
-    found: list[Guard] = []
+    inputs = {entry.source: None for entry in program.inputs if not isinstance(entry.source, Constant)}
+    found: dict[Source, Guard] = {}
     first: dict[int, tuple[Source, Any]] = {}
-    queue = deque((source, read(source, arguments)) for source in reachable.roots())
+    starts = dict.fromkeys([*reachable.roots(), *(prefix for source in inputs for prefix in prefixes(source))])
+    queue = deque((source, read(source, arguments)) for source in starts)
     while queue:
         source, thing = queue.popleft()
-        if source in counters:
+        if source in counters or source in found:
             continue
         if id(thing) in first:
-            found.append(Guard(source, IsSame(first[id(thing)][0])))
+            found[source] = Guard(source, IsSame(first[id(thing)][0]))
             continue
-        check, inside = _check(source, thing, source in inputs)
+        check, inside = _check(source, thing, source in inputs, reads)
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
-        found.append(Guard(source, check))
-        if not isinstance(check, IsValue | IsObject):
+        found[source] = Guard(source, check)
+        if not isinstance(check, IsValue | IsObject | IsMissing):
             first[id(thing)] = source, thing
         queue.extend(inside)
-    return found
+    return list(found.values())
 
 
-def _check(source: Source, thing: Any, is_input: bool) -> tuple[Check, list[tuple[Source, Any]]]:
+def _check(source: Source, thing: Any, is_input: bool, reads: Reads) -> tuple[Check, list[tuple[Source, Any]]]:
     """The check of one object, and what is inside it to be checked."""
+    if thing is MISSING:
+        return IsMissing(), []
+    if isinstance(thing, type | types.FunctionType):
+        return IsObject(thing), list(parts_of(source, thing))
     if isinstance(thing, _BY_IDENTITY) or type(thing).__module__ in _OPAQUE:
         return IsObject(thing), []
     if isinstance(thing, _BY_VALUE):
@@ -124,8 +143,13 @@ def _check(source: Source, thing: Any, is_input: bool) -> tuple[Check, list[tupl
         if not is_input:
             return HasForm(type(thing)), []
         kind = TensorType(thing.dtype, tuple(thing.shape), thing.device, thing.requires_grad)
-        return IsTensor(type(thing), kind, thing.is_leaf), []
-    inside = list(_inside(source, thing))
+        strides = thing.stride() if thing.layout is torch.strided else None
+        return IsTensor(type(thing), kind, strides, thing.is_leaf), []
+    if isinstance(thing, torch.nn.Module):
+        return HasForm(type(thing)), list(_read_of_module(source, thing, reads.of(thing)))
+    if isinstance(source, Member) and not source.table and source.name in _HOOKS and not thing:
+        return IsEmpty(), []
+    inside = list(_members(source, thing) if isinstance(source, Member) else parts_of(source, thing))
     if isinstance(thing, Mapping):
         return HasForm(type(thing), keys=tuple(thing)), inside
     if isinstance(thing, list | tuple | deque | set | frozenset):
@@ -133,7 +157,28 @@ def _check(source: Source, thing: Any, is_input: bool) -> tuple[Check, list[tupl
     return HasForm(type(thing)), inside
 
 
-def _inside(source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
-    for part, item in parts_of(source, thing):
-        if not isinstance(thing, torch.nn.Module) or getattr(part, "name", None) not in _TABLES:
-            yield part, item
+def _members(source: Member, thing: Any) -> Iterator[tuple[Source, Any]]:
+    """What an attribute of a module holds; its tables hold attributes."""
+    if source.table or source.name not in TABLES:
+        yield from parts_of(source, thing)
+    else:
+        yield from ((Member(source.base, source.name, name), item) for name, item in thing.items())
+
+
+def _read_of_module(source: Source, module: torch.nn.Module, names: set[str]) -> Iterator[tuple[Source, Any]]:
+    """What a recording has read of a module, with the path to each; MISSING for what it has not."""
+    own = attributes_of(module)
+    if "__dict__" in names:
+        names = names | own.keys()
+    for name in sorted(names - {"__dict__", "__class__"}):
+        path = attribute_source(source, module, name)
+        if isinstance(path, Member):
+            yield path, (own[path.table] if path.table else own)[name]
+            continue
+        owner = next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
+        if owner is None:
+            yield path, MISSING
+        elif is_users_name(owner.__module__) and not hasattr(vars(owner)[name], "__get__"):
+            yield path, vars(owner)[name]
+        elif name == "forward" or not callable(vars(owner)[name]) or is_users_name(owner.__module__):
+            yield Member(source, "", name), MISSING

@@ -7,7 +7,7 @@ and in the end leaves the user's objects as they were.
 from __future__ import annotations
 
 import types
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+        self._noted: Counter[Location] = Counter()
 
     def mark(self) -> int:
         """The position now."""
@@ -154,6 +155,11 @@ class Journal:
     def note(self, location: Location) -> None:
         """Remember what a location holds: call this before it may be written."""
         self._entries.append(Entry(location, location.read()))
+        self._noted[location] += 1
+
+    def has(self, location: Location) -> bool:
+        """Whether a location was noted."""
+        return self._noted[location] > 0
 
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""
@@ -171,4 +177,5 @@ class Journal:
         """Restore everything to what it was at a mark, and forget the entries since."""
         while len(self._entries) > mark:
             entry = self._entries.pop()
+            self._noted[entry.location] -= 1
             entry.location.write(entry.before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import inspect
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -10,12 +12,22 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import Role
-from d2s.runtime.ir.sources import Attribute, Cell, Global, Item, Member, Source, free_variables, is_empty, read
+from d2s.runtime.ir.sources import (
+    Attribute,
+    Cell,
+    Item,
+    Member,
+    Source,
+    attributes_of,
+    free_variables,
+    is_empty,
+    is_users_name,
+    read,
+)
 
 _LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-# Objects whose `__dict__` is not searched: they have none, or what it holds is not the user's state.
-_WITHOUT_ATTRIBUTES = (list, tuple, dict, deque, *_FUNCTIONS)
+# Where a module of torch keeps what it is made of.
+TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Reachable:
@@ -37,14 +49,14 @@ class Reachable:
 
     def add_function(self, function: Any) -> None:
         """Also search from the variables from outside that a function names."""
-        for source in free_variables(function).values():
+        for source in free_variables(function):
             self._note(source)
             self.add_root(source, read(source, {}))
 
     def add_globals(self, function: Any) -> None:
-        """Also search from the globals that a function names."""
-        for source in free_variables(function).values():
-            if isinstance(source, Global):
+        """Also search from the globals that a function names, and from what it names of Python modules."""
+        for source in free_variables(function):
+            if not isinstance(source, Cell):
                 self.add_root(source, read(source, {}))
 
     def find(self, value: Any) -> Source | None:
@@ -73,13 +85,17 @@ class Reachable:
 
 def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     """What an object holds directly, with the path to each."""
-    if isinstance(value, torch.Tensor | type | types.ModuleType) or type(value).__module__.startswith("d2s."):
+    if isinstance(value, type):
+        yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
         return
+    if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(value):
+        return
+    own = attributes_of(value)
     if isinstance(value, torch.nn.Module):
-        for table in ("_parameters", "_buffers", "_modules"):
-            for name, item in getattr(value, table).items():
-                yield Member(source, table, name), item
-    if isinstance(value, Mapping):
+        for table in TABLES:
+            yield from ((Member(source, table, name), item) for name, item in own.get(table, {}).items())
+        yield from ((Member(source, "", name), item) for name, item in own.items() if name not in TABLES)
+    elif isinstance(value, Mapping):
         yield from ((Item(source, key), item) for key, item in value.items())
     elif isinstance(value, list | tuple | deque):
         yield from ((Item(source, index), item) for index, item in enumerate(value))
@@ -88,8 +104,38 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     elif isinstance(value, types.FunctionType):
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
-    if not isinstance(value, _WITHOUT_ATTRIBUTES):
-        yield from ((Attribute(source, name), item) for name, item in getattr(value, "__dict__", {}).items())
+        defaults = {name: getattr(value, name) for name in ("__defaults__", "__kwdefaults__")}
+        yield from ((Attribute(source, name), item) for name, item in defaults.items() if item)
+    elif not isinstance(value, types.BuiltinFunctionType):
+        yield from ((Attribute(source, name), item) for name, item in own.items())
+    of_class = class_data(type(value))
+    yield from ((Attribute(source, name), item) for name, item in of_class.items() if name not in own)
+
+
+def is_looked_into(value: Any) -> bool:
+    """Whether an object may hold state of the user's: not those of ours."""
+    return not type(value).__module__.startswith("d2s.")
+
+
+def class_data(cls: type) -> dict[str, Any]:
+    """The attributes of a class of the user's that are data: no functions, no descriptors."""
+    if not is_users_name(cls.__module__) or issubclass(cls, enum.Enum):
+        return {}
+    names = {name: None for base in cls.__mro__ if is_users_name(base.__module__) for name in vars(base)}
+    found = {name: inspect.getattr_static(cls, name) for name in names if not name.startswith("__")}
+    return {name: item for name, item in found.items() if not hasattr(item, "__get__")}
+
+
+def attribute_source(base: Source, owner: Any, name: str) -> Source:
+    """The path to an attribute of the object at `base`."""
+    if isinstance(owner, torch.nn.Module):
+        own = attributes_of(owner)
+        for table in TABLES:
+            if name in own.get(table, {}):
+                return Member(base, table, name)
+        if name in own:
+            return Member(base, "", name)
+    return Attribute(base, name)
 
 
 def role_of(tensor: torch.Tensor, source: Source | None) -> Role:

@@ -175,6 +175,7 @@ class _LoopRecording:
             if location not in self.lasting:
                 continue
             if location not in self.before:
+                self.recorder.reads.note_location(location)
                 self.before[location] = location.read()
             old = self.carried.get(location) or spec_at(location, self.before[location])
             joined = self._join(location, old, after)

@@ -14,7 +14,7 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.ir.sources import Attribute, Constant, Global, Source
+from d2s.runtime.ir.sources import Constant, Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.journal import (
@@ -25,6 +25,7 @@ from d2s.runtime.recording.journal import (
     GlobalLocation,
     Location,
 )
+from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of
@@ -144,6 +145,9 @@ class Outputs:
                 if not isinstance(location, ContentsLocation):
                     self.recorder.note_counter(location, before, after, source)
                 found.append((location, source, after))
+            elif isinstance(location, AttributeLocation) and isinstance(location.owner, torch.nn.Module):
+                # Nothing to write, as long as it holds what it does now.
+                self.recorder.reads.note(location.owner, location.name)
         return found
 
     def write(self, location: Location, source: Source, after: Any) -> Write:
@@ -166,7 +170,7 @@ class Outputs:
         base = reachable.find(owner)
         if base is None and isinstance(owner, type) and "<locals>" not in owner.__qualname__:
             base = Constant(owner, owner.__name__)
-        return None if base is None else Attribute(base, location.name)
+        return None if base is None else attribute_source(base, owner, location.name)
 
 
 def same(thing: Any) -> Any:

@@ -41,6 +41,7 @@ from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind
+from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import Region
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt, tensors_in
@@ -121,6 +122,7 @@ class Recorder(TorchFunctionMode):
         self.facts = Facts()
         self.handlers = 0
         self.asked_for_grad: set[int] = set()
+        self.reads = Reads(self.journal)
         self.outside = modes()
         self.next_number = 0
         self._inputs: dict[Hashable, Input] = {}
@@ -155,6 +157,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
+            stack.enter_context(self.reads.noting())
             stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
             self._install_counters()
             yield
@@ -163,9 +166,12 @@ class Recorder(TorchFunctionMode):
         """The modes of torch at this point.
 
         Raises:
-            CaptureError: autocast is not as it was entered.
+            CaptureError: autocast is not as it was entered, or the default dtype not as it was outside.
         """
-        now = Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), tuple(self._autocast))
+        inference, dtype = torch.is_inference_mode_enabled(), torch.get_default_dtype()
+        now = Modes(torch.is_grad_enabled(), inference, tuple(self._autocast), dtype)
+        if dtype is not self.outside.dtype:
+            raise CaptureError("the default dtype is switched", "switch it outside of the function", user_location())
         if now.autocast_dtypes != autocast_dtypes():
             raise CaptureError("autocast is switched", "enter torch.autocast by a `with`", user_location())
         return now
