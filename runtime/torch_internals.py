@@ -96,6 +96,13 @@ def modes() -> Modes:
     return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast, torch.get_default_dtype())
 
 
+# The globals of torch's own module of modules that hold the hooks of all modules.
+GLOBAL_HOOK_TABLES = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
 # Where a module finds the class of the object that calls its backward hooks.
 MODULE_BACKWARD_HOOK = (torch.nn.modules.module, "BackwardHook")
 

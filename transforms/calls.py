@@ -13,8 +13,8 @@ import gast
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.templates import expression
 
-# They look at the frame that calls them, or at the names of the function that they stand in.
-_LEFT_ALONE = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
+# Looks at the names of the function that it stands in.
+_LEFT_ALONE = frozenset({"super"})
 
 
 def transform(node: Any, context: Context) -> Any:

@@ -213,5 +213,9 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
         function: _refused(function, "gives all variables at once", "name those that are needed")
         for function in (builtins.globals, builtins.locals)
     },
+    **{
+        function: _refused(function, "runs a text as code", "write the code itself")
+        for function in (builtins.eval, builtins.exec)
+    },
     **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},
 }

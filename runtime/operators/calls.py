@@ -15,6 +15,7 @@ import torch
 
 from d2s.runtime.errors import CannotConvertError
 from d2s.runtime.ir.program import ORDERED
+from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import note_contents
@@ -23,11 +24,14 @@ from d2s.runtime.recording.journal import CONTAINERS, CellLocation, GlobalLocati
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES
 
 _READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 
 # Those of the functions with an operator of their own that are methods, such as `random.random`.
 _METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
+# The hooks of all modules: torch keeps them in globals of its own.
+GLOBAL_HOOKS = [Global(vars(torch.nn.modules.module), name) for name in GLOBAL_HOOK_TABLES]
 _LOGGING = frozenset("debug info warning warn error critical exception log".split())
 _EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
@@ -144,6 +148,8 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not recorder:
             return original(module, *args, **kwargs)
+        for source in GLOBAL_HOOKS:
+            recorder.reachable.add_root(source, read(source, {}))
         forward, own = module.forward, vars(module).get("forward")
         new = converted(recorder, forward)
         if new is forward:
