@@ -12,43 +12,29 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-import torch
-
-from d2s.conversion import conversion_of, convert
-from d2s.errors import CaptureError, ConversionError, FallbackWarning, SourceError
+from d2s.conversion import conversion_of
+from d2s.errors import ConversionError, FallbackWarning
+from d2s.programs import DEFAULT, Options, Programs
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.operators.calls import converted
-from d2s.runtime.recording.capture import capture
 from d2s.runtime.recording.recorder import active_recorder, is_suspended
-
-MOST_PROGRAMS = 64
-# What was refused is tried again, for the reason may have been in an attribute or a global, but not for ever.
-MOST_REFUSALS = 3
 
 
 class StaticFunction:
-    """A function in its static form. Called like the function; captures on the first call of each signature.
+    """A function in its static form. Called like the function; captures on the first call of each signature."""
 
-    Args:
-        function: a Python function.
-        full_graph: raise `ConversionError` where the function can't be captured, instead of running it in eager.
-    """
-
-    def __init__(self, function: Any, full_graph: bool = False):
+    def __init__(self, function: Any, options: Options = DEFAULT):
         functools.update_wrapper(self, function)
         self.__name__: str = function.__name__
         self.__qualname__: str = function.__qualname__
         self.function = function
-        self.full_graph = full_graph
+        self.options = options
         # The class or module of which it took the place of a method, and that method's name there.
         self.place: tuple[Any, str] | None = None
-        self._executables: list[Executable] = []
-        self._signature = inspect.signature(function, follow_wrapped=False)
-        self._parameters = tuple(self._signature.parameters)
-        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        self._programs = Programs(function, options)
+        kinds = {parameter.kind for parameter in self._programs.signature.parameters.values()}
         self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        # Their texts only: the exceptions would keep the arguments alive.
-        self._refusals: dict[Any, list[str]] = {}
+        self._count = len(self._programs.parameters)
         self._warned: set[tuple[str, int]] = set()
 
     # -------------------------------------------------------------- calling
@@ -59,16 +45,17 @@ class StaticFunction:
             return converted(recorder, self.function)(*args, **kwargs)
         if is_suspended():
             return self.function(*args, **kwargs)
-        if self._takes_positions and not kwargs and len(args) == len(self._parameters):
+        programs = self._programs
+        if self._takes_positions and not kwargs and len(args) == self._count:
             arguments = args
         else:
-            arguments = tuple(self._bind(args, kwargs).arguments.values())
-        executable, inputs = self._find(arguments)
+            arguments = tuple(programs.bind(args, kwargs).arguments.values())
+        executable, inputs = programs.find(arguments)
         if executable is None:
             try:
-                executable, inputs = self._capture_unless_refused(args, kwargs)
+                executable, inputs = programs.capture_unless_refused(programs.bind(args, kwargs))
             except ConversionError as error:
-                if self.full_graph:
+                if self.options.full_graph:
                     raise
                 self._warn(error)
                 return self.function(*args, **kwargs)
@@ -77,70 +64,6 @@ class StaticFunction:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundStaticFunction(self, instance)
-
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return bound
-
-    def _find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
-        for executable in self._executables:
-            inputs = executable.inputs_for(arguments)
-            if inputs is not None:
-                return executable, inputs
-        return None, None
-
-    def _capture_unless_refused(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Executable, tuple[Any, ...]]:
-        """Capture, but not again and again what was refused before: eager is not to wait for that at every call.
-
-        Raises:
-            ConversionError: it can't be captured.
-        """
-        bound = self._bind(args, kwargs)
-        if self.full_graph:
-            return self._capture(bound)
-        outline = _outline((args, kwargs, torch.is_grad_enabled()))
-        refusals = self._refusals.get(outline, [])
-        if len(refusals) >= MOST_REFUSALS:
-            raise ConversionError(refusals[-1])
-        try:
-            return self._capture(bound)
-        except ConversionError as error:
-            self._refusals[outline] = [*refusals, str(error)]
-            raise
-
-    def _capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
-        """Capture for a signature that no program is for yet.
-
-        Raises:
-            ConversionError: it can't be captured.
-        """
-        arguments = tuple(bound.arguments.values())
-        try:
-            if len(self._executables) >= MOST_PROGRAMS:
-                raise CaptureError(
-                    f"{MOST_PROGRAMS} programs were captured already",
-                    "pass values that differ from call to call as tensors",
-                )
-            captured = capture(convert(self.function), bound, convert)
-            executable = Executable(captured, self._parameters, arguments)
-        except (CaptureError, SourceError) as error:
-            raise self._refused(error) from error
-        inputs = executable.inputs_for(arguments)
-        if inputs is None:
-            raise self._refused(CaptureError("the arguments can't be told apart by guards", "use plain containers"))
-        self._executables.append(executable)
-        return executable, inputs
-
-    def _refused(self, error: CaptureError | SourceError) -> ConversionError:
-        code = self.function.__code__
-        place = getattr(error, "location", None)
-        where = str(place) if place else f"{code.co_filename}:{code.co_firstlineno}"
-        remedy = getattr(error, "remedy", "")
-        advice = f"; {remedy}" if remedy else ""
-        return ConversionError(f"{where}: {self.function.__qualname__} can't be made static: {error}{advice}")
 
     def _warn(self, error: ConversionError) -> None:
         """One warning for each place that calls."""
@@ -151,7 +74,7 @@ class StaticFunction:
             warnings.warn(f"{error}. It runs in eager", FallbackWarning, stacklevel=3)
 
     def __repr__(self) -> str:
-        return f"<static {self.function.__qualname__}, {len(self._executables)} programs>"
+        return f"<static {self.function.__qualname__}, {len(self.programs)} programs>"
 
     # -------------------------------------------------------------- inspection
 
@@ -163,7 +86,7 @@ class StaticFunction:
     @property
     def programs(self) -> list[Executable]:
         """The programs captured so far, one a signature."""
-        return list(self._executables)
+        return list(self._programs.executables)
 
     @property
     def code(self) -> str:
@@ -173,12 +96,18 @@ class StaticFunction:
     def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for these arguments, captured if need be, without running it.
 
+        With an `input_spec`, what it specifies may be left out.
+
         Raises:
             ConversionError: it can't be captured.
         """
-        bound = self._bind(args, kwargs)
-        executable, _ = self._find(tuple(bound.arguments.values()))
-        return executable or self._capture(bound)[0]
+        programs = self._programs
+        given = len(args) + len(kwargs)
+        if programs.specification is not None and given == self._count - len(programs.specification.entries):
+            args = (*args, *programs.specification.examples())
+        bound = programs.bind(args, kwargs)
+        executable, _ = programs.find(tuple(bound.arguments.values()))
+        return executable or programs.capture(bound)[0]
 
     def rollback(self) -> Callable[..., Any]:
         """The original function. The class or module whose method was made static has its own back."""
@@ -197,7 +126,7 @@ class StaticFunction:
             is_named = attrgetter(self.__qualname__)(home) is self
         except AttributeError:
             is_named = False
-        return self.__qualname__ if is_named else (StaticFunction, (self.function, self.full_graph))
+        return self.__qualname__ if is_named else (StaticFunction, (self.function, self.options))
 
 
 class BoundStaticFunction:
@@ -256,7 +185,7 @@ class BoundStaticFunction:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BoundStaticFunction:
         """Bound to a copy of the object, with programs of its own."""
-        static = StaticFunction(self._static.function, self._static.full_graph)
+        static = StaticFunction(self._static.function, self._static.options)
         return BoundStaticFunction(static, copy.deepcopy(self.__self__, memo))
 
     def __getstate__(self) -> tuple[StaticFunction, Any]:
@@ -315,14 +244,3 @@ def _put_back(owner: Any, name: str, static: Any, original: Any) -> None:
     delattr(owner, name)
     if getattr(owner, name, None) != original:
         setattr(owner, name, original)
-
-
-def _outline(thing: Any) -> Any:
-    """What tells arguments apart roughly, as something that can be looked up: types, shapes, numbers and texts."""
-    if isinstance(thing, torch.Tensor):
-        return type(thing), thing.dtype, tuple(thing.shape)
-    if isinstance(thing, list | tuple):
-        return type(thing), *map(_outline, thing)
-    if isinstance(thing, dict):
-        return dict, *((key, _outline(item)) for key, item in thing.items())
-    return (type(thing), thing) if type(thing) in (bool, int, float, str) else type(thing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
 )
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv, statically_known_true
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from d2s.runtime.ir.modes import Autocast, Modes
@@ -35,14 +35,26 @@ FAKE_ERRORS = (
 )
 
 
+# What torch raises where an answer depends on a size that is unknown.
+SIZE_NEEDED = (GuardOnDataDependentSymNode,)
+
+
 def is_profiling(function: Any) -> bool:
     """Whether a function only tells torch's profiler something."""
     return getattr(function, "__module__", None) == "torch._ops.profiler"
 
 
-def tensor_check(tensors: list[torch.Tensor]) -> Callable[..., bool]:
-    """Whether as many tensors are of the same class, dtype, shape, strides, device and `requires_grad` as these."""
-    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None).check
+def tensor_check(tensors: list[torch.Tensor], shapes: list[tuple[int | None, ...]]) -> Callable[..., bool]:
+    """Whether as many tensors are of the same class, dtype, shape, strides, device and `requires_grad` as these.
+
+    None in one of the `shapes` is a size that may differ; the strides of such a tensor may, too.
+    """
+    strides: list[Any] = [
+        [None] * len(shape) if None in shape or tensor.layout is not torch.strided else list(tensor.stride())
+        for tensor, shape in zip(tensors, shapes, strict=True)
+    ]
+    sizes: list[Any] = [list(shape) for shape in shapes]
+    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides).check
     return check
 
 
@@ -53,11 +65,19 @@ class FakeWorld:
         self.shape_env = ShapeEnv()
         self.mode = FakeTensorMode(shape_env=self.shape_env)
 
-    def fake(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A fake that stands for a real tensor: same type, view structure and autograd role."""
+    def fake(self, tensor: torch.Tensor, unknown: Collection[int] = ()) -> torch.Tensor:
+        """A fake that stands for a real tensor: same type and autograd role.
+
+        If all dimensions are known, it is also a view of the same structure. Those that are `unknown` are for a
+        tensor that is contiguous.
+        """
         with without_recording(), torch.inference_mode(tensor.is_inference()):
-            fake: torch.Tensor = self.mode.from_tensor(tensor, static_shapes=True)
-        return forget_constant(fake)
+            if not unknown:
+                return forget_constant(self.mode.from_tensor(tensor, static_shapes=True))
+            shape = [None if dimension in unknown else size for dimension, size in enumerate(tensor.shape)]
+            if not tensor.is_leaf:
+                return self.empty(tensor.dtype, shape, tensor.device, True)
+            return self.empty(tensor.dtype, shape, tensor.device, False).requires_grad_(tensor.requires_grad)
 
     def empty(self, dtype: torch.dtype, shape: Any, device: torch.device, requires_grad: bool) -> torch.Tensor:
         """A fake tensor of which nothing else is known; None in `shape` is an unknown size.
@@ -68,6 +88,48 @@ class FakeWorld:
             sizes = [self._unknown_size() if size is None else size for size in shape]
             fake = torch.empty(sizes, dtype=dtype, device=device, requires_grad=requires_grad)
             return fake.clone() if requires_grad else fake
+
+    def known_sizes(self, tensor: torch.Tensor, size_of: Callable[[Any], int]) -> list[int]:
+        """The sizes of a fake tensor, if the symbols in them have the values that `size_of` gives."""
+        with without_recording():
+            return [size if type(size) is int else self.with_values(size.node, size_of) for size in tensor.shape]
+
+    def with_sizes(self, tensor: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+        """A fake tensor like this one, of these sizes."""
+        with without_recording(), torch.enable_grad():
+            made = torch.empty(sizes, dtype=tensor.dtype, device=tensor.device, requires_grad=tensor.requires_grad)
+            return made if tensor.is_leaf or not tensor.requires_grad else made.clone()
+
+    def with_values(self, node: Any, value_of: Callable[[Any], int]) -> int:
+        """The number that a symbolic node stands for, if the symbols in it have these values."""
+        expression = self.shape_env.replace(node.expr)
+        symbols = sorted(expression.free_symbols, key=str)
+        return int(expression.subs({symbol: value_of(symbol) for symbol in symbols}))
+
+    @property
+    def assumed(self) -> int:
+        """How many unknown sizes were found to be equal to others so far."""
+        return len(self.shape_env.replacements)
+
+    def labels(self, tensor: torch.Tensor) -> tuple[Any, ...]:
+        """The sizes of a fake: numbers, and texts for the unknown, the same where they are taken to be equal."""
+        with without_recording():
+            sizes = [size if type(size) is int else self.shape_env.replace(size.node.expr) for size in tensor.shape]
+            return tuple(int(size) if type(size) is int or size.is_number else str(size) for size in sizes)
+
+    def has_size(self, tensor: torch.Tensor, dimension: int, size: int) -> bool | None:
+        """Whether a dimension of a fake has this size, None if that is not known."""
+        with without_recording():
+            found = tensor.shape[dimension]
+            if statically_known_true(found == size):
+                return True
+            return False if statically_known_true(found != size) else None
+
+    def learn_size(self, tensor: torch.Tensor, dimension: int, size: int, equal: bool) -> None:
+        """From now on a dimension of a fake is known to have a size, or to have another."""
+        with without_recording():
+            found = tensor.shape[dimension]
+            torch._check(found == size if equal else found != size)
 
     def _unknown_size(self) -> Any:
         size = self.shape_env.create_unbacked_symint()

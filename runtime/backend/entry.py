@@ -34,7 +34,7 @@ class _Printer:
     def __init__(self, arguments: Mapping[str, Any]):
         self.arguments = arguments
         self.names: dict[Source, str] = {Argument(name): f"v{number}" for number, name in enumerate(arguments)}
-        self.tensors: list[Source] = []
+        self.tensors: dict[Source, tuple[int | None, ...]] = {}
         self.dicts: dict[Source, str] = {}
         self.constants: dict[str, Any] = {"torch": torch}
         self.lines = [f"def entry({', '.join(self.names.values())}):"]
@@ -138,7 +138,9 @@ class _Printer:
 
     def _tensor(self, source: Source, check: IsTensor) -> None:
         name = self.path(source)
-        self.tensors.append(source)
+        self.tensors[source] = check.type.shape
+        if None in check.type.shape:
+            self._require(f"{name}.is_contiguous()")
         if check.cls is not torch.nn.Parameter:
             self._require(f"{name}.is_leaf is {check.leaf}")
         if check.has_grad is not None:
@@ -155,9 +157,10 @@ class _Printer:
         self._require(" and ".join(conditions))
 
     def check_tensors(self) -> None:
-        """The class, dtype, shape, strides, device and `requires_grad` of all tensors at once."""
+        """The class, dtype, known sizes, strides, device and `requires_grad` of all tensors at once."""
         if self.tensors:
-            like = tensor_check([read(source, self.arguments) for source in self.tensors])
+            tensors = [read(source, self.arguments) for source in self.tensors]
+            like = tensor_check(tensors, list(self.tensors.values()))
             self._require(f"{self._constant(like)}({', '.join(map(self.path, self.tensors))})")
 
     # -------------------------------------------------------------- inputs

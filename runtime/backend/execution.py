@@ -10,27 +10,23 @@ from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.backend.entry import compile_entry
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
-from d2s.runtime.ir.sources import Attribute, Cell, Global, Item, Member, Source, read
+from d2s.runtime.ir.sources import read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.journal import (
-    MISSING,
-    AttributeLocation,
-    CellLocation,
-    ContentsLocation,
-    GlobalLocation,
-    Location,
-)
+from d2s.runtime.recording.dynamic import location_of
+from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
 
 
 class Executable:
     """One program of a static function, for the arguments that its guards let in.
 
-    `program` is the program, `code` the flat Python function that runs, `guard_code` the one that checks.
+    `program` is the program, `guards` what it assumes, `code` the flat Python function that runs, `guard_code` the
+    one that checks.
     """
 
     def __init__(self, capture: Capture, parameters: Sequence[str], arguments: Sequence[Any]):
         """`arguments` are those that it was captured for, in the order of the `parameters`."""
         self.program = capture.program
+        self.guards = capture.guards
         self._parameters = tuple(parameters)
         self._entry, self.guard_code = compile_entry(
             capture.program, dict(zip(parameters, arguments, strict=True)), capture.guards
@@ -87,16 +83,8 @@ class Executable:
 
 def _location(write: Write, arguments: Mapping[str, Any]) -> Location:
     """The place that a write goes to."""
-    source: Source = write.source
     if write.kind is WriteKind.CONTENTS:
-        return ContentsLocation(read(source, arguments))
-    match source:
-        case Global():
-            return GlobalLocation(source.namespace, source.name)
-        case Cell(cell):
-            return CellLocation(cell)
-        case Attribute(base, name) | Member(base, _, name):
-            return AttributeLocation(read(base, arguments), name)
-        case Item(base, key):
-            raise AssertionError(f"an item is written with its container: {base}[{key!r}]")
-    raise AssertionError(f"{source} can't be written")
+        return ContentsLocation(read(write.source, arguments))
+    location = location_of(write.source, arguments)
+    assert location is not None, f"{write.source} can't be written"
+    return location

@@ -13,12 +13,13 @@ from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.autograd import recording_autograd
 from d2s.runtime.operators.calls import converting_modules, note_stores
 from d2s.runtime.passes.verify import verify
+from d2s.runtime.recording.dynamic import NOTHING, Dynamic
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.guards import Guard, program_guards
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import line_of_raise
 from d2s.runtime.recording.outputs import end
-from d2s.runtime.recording.recorder import CounterFound, Recorder
+from d2s.runtime.recording.recorder import RecordAgain, Recorder
 from d2s.runtime.recording.regions import record_region
 from d2s.runtime.recording.rules import RULES
 
@@ -37,10 +38,11 @@ def capture(
     function: Callable[..., Any],
     bound: inspect.BoundArguments,
     convert: Convert = lambda function: function,
+    dynamic: Dynamic = NOTHING,
 ) -> Capture:
     """The program of `function(*bound.args, **bound.kwargs)`, which leaves the arguments as they are.
 
-    `convert` gives the rewritten form of a function that it calls.
+    `convert` gives the rewritten form of a function that it calls; `dynamic` is what another call may have otherwise.
 
     Raises:
         CaptureError: something in it can't be part of a program.
@@ -49,13 +51,15 @@ def capture(
     for parameter, value in bound.arguments.items():
         reachable.add_root(Argument(parameter), value)
     reachable.add_function(function)
-    recorder = Recorder(reachable, convert, RULES)
+    recorder = Recorder(reachable, convert, RULES, dynamic)
+    recorder.take_numbers(bound.arguments)
 
     def run() -> Terminator:
         with recorder.running(), converting_modules(recorder), recording_autograd(recorder):
             note_stores(recorder, function)
             try:
-                answer = function(*bound.args, **bound.kwargs)
+                given = inspect.BoundArguments(bound.signature, recorder.arguments(bound.arguments))
+                answer = function(*given.args, **given.kwargs)
             except Exception as error:
                 refuse_own(error)
                 return end(recorder, None, error)
@@ -78,5 +82,6 @@ def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
     while True:
         try:
             return record_region(recorder, run)
-        except CounterFound:
+        except RecordAgain:
             recorder.journal.undo(0)
+            recorder.next_number = 0

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Program, Role, TensorType
+from d2s.runtime.ir.program import Input, Program, TensorType
 from d2s.runtime.ir.sources import Constant, Member, Source, attributes_of, is_users_name, prefixes, read
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import TABLES, Reachable, attribute_source, parts_of
@@ -106,20 +106,20 @@ def program_guards(
     `asked_for_grad` holds the ids of the tensors whose gradient the function looks at, `reads` what it read
     of modules.
     """
-    counters = {entry.source for entry in program.inputs if entry.role is Role.COUNTER}
-    inputs = {entry.source: None for entry in program.inputs if not isinstance(entry.source, Constant)}
+    found_again = (entry for entry in program.inputs if not isinstance(entry.source, Constant))
+    inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
     found: dict[Source, Guard] = {}
     first: dict[int, tuple[Source, Any]] = {}
     starts = dict.fromkeys([*reachable.roots(), *(prefix for source in inputs for prefix in prefixes(source))])
     queue = deque((source, read(source, arguments)) for source in starts)
     while queue:
         source, thing = queue.popleft()
-        if source in counters or source in found:
+        if source in found:
             continue
         if id(thing) in first:
             found[source] = Guard(source, IsSame(first[id(thing)][0]))
             continue
-        check, inside = _check(source, thing, source in inputs, reads)
+        check, inside = _check(source, thing, inputs.get(source), reads)
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
         found[source] = Guard(source, check)
@@ -129,7 +129,7 @@ def program_guards(
     return list(found.values())
 
 
-def _check(source: Source, thing: Any, is_input: bool, reads: Reads) -> tuple[Check, list[tuple[Source, Any]]]:
+def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tuple[Check, list[tuple[Source, Any]]]:
     """The check of one object, and what is inside it to be checked."""
     if thing is MISSING:
         return IsMissing(), []
@@ -137,12 +137,15 @@ def _check(source: Source, thing: Any, is_input: bool, reads: Reads) -> tuple[Ch
         return IsObject(thing), list(parts_of(source, thing))
     if isinstance(thing, _BY_IDENTITY) or type(thing).__module__ in _OPAQUE:
         return IsObject(thing), []
+    if entry is not None and isinstance(thing, int | float):
+        return HasForm(type(thing)), []  # a number that the program takes as it comes
     if isinstance(thing, _BY_VALUE):
         return IsValue(thing), []
     if isinstance(thing, torch.Tensor):
-        if not is_input:
+        if entry is None:
             return HasForm(type(thing)), []
-        kind = TensorType(thing.dtype, tuple(thing.shape), thing.device, thing.requires_grad)
+        assert isinstance(entry.value.type, TensorType)
+        kind = TensorType(thing.dtype, entry.value.type.shape, thing.device, thing.requires_grad)
         strides = thing.stride() if thing.layout is torch.strided else None
         return IsTensor(type(thing), kind, strides, thing.is_leaf), []
     if isinstance(thing, torch.nn.Module):

@@ -11,6 +11,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 
 class Missing:
     """What a location holds that holds nothing: an unbound variable, an attribute that is not there."""
@@ -39,6 +41,10 @@ class Location:
     def write(self, value: Any) -> None:
         """Put a value there; MISSING removes what is there."""
         raise NotImplementedError
+
+    def is_plain(self) -> bool:
+        """Whether a write does nothing but put a value there."""
+        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Location) and self.key() == other.key()
@@ -93,6 +99,10 @@ class AttributeLocation(NamedLocation):
 
     def read(self) -> Any:
         return MISSING if self._is_inherited() else getattr(self.owner, self.name, MISSING)
+
+    def is_plain(self) -> bool:
+        usual = object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__
+        return type(self.owner).__setattr__ in usual and self.name in getattr(self.owner, "__dict__", {})
 
     def _is_inherited(self) -> bool:
         """Whether the attribute is one of the class, which a write would hide and not change."""

@@ -104,6 +104,11 @@ def make_number(recorder: Any, kind: type, node: Any, value: Value) -> Any:
     return number
 
 
+def plain_number(node: Any) -> Any:
+    """One of torch's own symbolic numbers, for torch alone."""
+    return torch.SymBool(node) if node.pytype is bool else torch.SymInt(node)
+
+
 def number_kind(thing: object) -> type | None:
     """int, float or bool for a number of that very type, known or not; None for anything else."""
     kind = getattr(thing, "kind", None) if is_run_time_number(thing) else type(thing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -34,17 +35,19 @@ from d2s.runtime.ir.program import (
     map_tree,
     values_in,
 )
-from d2s.runtime.ir.sources import Constant, Source
+from d2s.runtime.ir.sources import Argument, Constant, Source, read
+from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import without_data
 from d2s.runtime.recording.facts import Facts
+from d2s.runtime.recording.inference import Inferred, Labels, infer
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind
+from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import Region
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import maker_of, rebuilt, tensors_in
+from d2s.runtime.recording.structures import maker_of, rebuilt
 from d2s.runtime.recording.texts import RunTimeText
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
@@ -58,7 +61,6 @@ from d2s.runtime.torch_internals import (
     set_grad_enabled,
     storage_key,
     symbolic_kind,
-    version,
     watching_autocast,
     without_recording,
 )
@@ -96,11 +98,19 @@ def is_suspended() -> bool:
 _UNCHANGING = (*_NUMBERS, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType)
 
 
-class CounterFound(BaseException):
-    """A number of the user's that the call itself writes was taken for a constant: record again.
+class RecordAgain(BaseException):
+    """Something was found out that has to be known from the start.
 
     Not an `Exception`: no code of the user's may take it for one of theirs.
     """
+
+
+class CounterFound(RecordAgain):
+    """A number of the user's that the call itself writes was taken for a constant."""
+
+
+class SizesAssumed(RecordAgain):
+    """Torch took unknown sizes to be equal in one call, and would in all others, though one of them may be 1."""
 
 
 class Recorder(TorchFunctionMode):
@@ -110,8 +120,17 @@ class Recorder(TorchFunctionMode):
     function, so that objects can be told apart by `id`.
     """
 
-    def __init__(self, reachable: Reachable, convert: Callable[[Any], Any], rules: Mapping[Any, Any]) -> None:
-        """`convert` rewrites a function; `rules` are for the calls that fakes can't answer, by function of torch."""
+    def __init__(
+        self,
+        reachable: Reachable,
+        convert: Callable[[Any], Any],
+        rules: Mapping[Any, Any],
+        dynamic: Dynamic = NOTHING,
+    ) -> None:
+        """`convert` rewrites a function; `rules` are for the calls that fakes can't answer, by function of torch.
+
+        `dynamic` is what is not known of the arguments.
+        """
         super().__init__()
         self.convert = convert
         self.rules = rules
@@ -126,8 +145,12 @@ class Recorder(TorchFunctionMode):
         self.outside = modes()
         self.next_number = 0
         self._inputs: dict[Hashable, Input] = {}
+        self.dynamic = dynamic
         self.counters: dict[Location, Source] = {}
+        self._numbers: dict[Source, type] = {}
         self._lifted: list[Any] = []
+        # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
+        self._equal_sizes: dict[int, Labels] = {}
         self._forget_run()
 
     def _forget_run(self) -> None:
@@ -260,10 +283,11 @@ class Recorder(TorchFunctionMode):
             return tensor
         entry = self._fakes.get(id(tensor))
         if entry is None:
-            fake = self.world.fake(tensor)
+            source = self.reachable.find(tensor)
+            unknown = self.dynamic.dimensions.get(source, ()) if source is not None else ()
+            fake = self.world.fake(tensor, unknown)
             entry = (tensor, fake)
             self._fakes[id(tensor)] = entry
-            source = self.reachable.find(tensor)
             self.bind(fake, self.input_value(tensor, type_of(fake), source, role_of(tensor, source)))
             self._originals[id(fake)] = tensor
         return entry[1]
@@ -288,6 +312,23 @@ class Recorder(TorchFunctionMode):
         if location not in self.counters and type(before) in (int, float, bool) and number_kind(after) is not None:
             self.counters[location] = source
             raise CounterFound
+
+    def take_numbers(self, arguments: Mapping[str, Any]) -> None:
+        """Have the numbers that are dynamic be inputs: among the arguments, and in places that can be written."""
+        for source in self.dynamic.numbers:
+            location = location_of(source, arguments)
+            if location is not None:
+                self.counters[location] = source
+            elif is_part_of_arguments(source, arguments):
+                self._numbers[source] = type(read(source, arguments))
+
+    def arguments(self, arguments: Mapping[str, Any]) -> OrderedDict[str, Any]:
+        """The arguments with numbers of this run in place of those that are inputs."""
+        parts = {
+            source: self.number(kind, self._input(source, PythonType(kind), source, Role.ARGUMENT))
+            for source, kind in self._numbers.items()
+        }
+        return OrderedDict((name, with_parts(Argument(name), value, parts)) for name, value in arguments.items())
 
     def _install_counters(self) -> None:
         for location, source in self.counters.items():
@@ -362,6 +403,16 @@ class Recorder(TorchFunctionMode):
         """Whether a tensor has no history, as far as the recording knows."""
         with without_recording():
             return self.fake(tensor).is_leaf
+
+    def has_size(self, tensor: torch.Tensor, dimension: int, size: int) -> bool:
+        """Whether a dimension has this size, decided now if it is unknown: what follows depends on it."""
+        fake = self.fake(tensor)
+        known = self.world.has_size(fake, dimension, size)
+        if known is not None:
+            return known
+        found = self.decide(self.number_call(torch.Tensor.size, (tensor, dimension), int) == size)
+        self.world.learn_size(fake, dimension, size, found)
+        return found
 
     # -------------------------------------------------------------- truth
 
@@ -440,49 +491,42 @@ class Recorder(TorchFunctionMode):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
             raise CaptureError(reason, "give it a size that is known", user_location())
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
-        tensors = tensors_in((fake_args, fake_kwargs))
-        versions = [version(tensor) for tensor in tensors]
-        forms = [_form(tensor) for tensor in tensors]
-        self._watch.forget()
+        key, assumed = self.next_number, self.world.assumed
         try:
-            outcome = func(*fake_args, **fake_kwargs)
+            inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except FAKE_ERRORS as error:
             raise without_data(error, f"{func.__name__}: ") from error
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
             mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
             raise
-        if forms != [_form(tensor) for tensor in tensors]:
+        if self.world.assumed != assumed and key not in self._equal_sizes:
+            self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
+            raise SizesAssumed
+        if inferred.reshaped:
             self.once("changes the shape of a tensor in place")
-        written = [
-            tensor
-            for tensor, before in zip(tensors, versions, strict=True)
-            if version(tensor) != before or storage_key(tensor) in self._watch.written
-        ]
-        if not written and is_in_place(func) and tensors:
-            written = tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
-        self.facts.forget_written(map(storage_key, written))
-        effects = self._effects(tensors, written, outcome, opaque or (outcome is None and not written))
-        result, seen = self._result(outcome)
+        effects = self._effects(func, inferred, opaque)
+        result, seen = self._result(inferred.answer)
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
 
     def _for_inference(self, leaf: Any) -> Any:
-        if _is_unknown_float(leaf):
-            return _EXAMPLE
+        if is_run_time_number(leaf):
+            # Without our clothes: what torch computes from it to infer is no part of the program.
+            return _EXAMPLE if leaf.kind is float else plain_number(leaf.node)
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
-    def _effects(
-        self, tensors: list[torch.Tensor], written: list[torch.Tensor], outcome: Any, ordered: bool
-    ) -> Effects:
-        shared = {storage_key(tensor) for tensor in tensors_in(outcome)} - {None}
-        aliases = [tensor for tensor in tensors if storage_key(tensor) in shared]
+    def _effects(self, func: Callable[..., Any], inferred: Inferred, opaque: bool) -> Effects:
+        written = inferred.written
+        if not written and is_in_place(func) and inferred.tensors:
+            written = inferred.tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
+        self.facts.forget_written(map(storage_key, written))
         return Effects(
             writes=tuple(dict.fromkeys(map(self.value_of, written))),
-            aliases=tuple(dict.fromkeys(map(self.value_of, aliases))),
-            random=self._watch.drew,
-            ordered=ordered,
+            aliases=tuple(dict.fromkeys(map(self.value_of, inferred.aliases))),
+            random=inferred.drew,
+            ordered=opaque or (inferred.answer is None and not written),
         )
 
     def _result(self, outcome: Any) -> tuple[Tree, Any]:
@@ -512,16 +556,6 @@ class Recorder(TorchFunctionMode):
 
 def _is_unknown_float(leaf: Any) -> bool:
     return is_run_time_number(leaf) and leaf.kind is float
-
-
-def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
-    """What of a fake tensor an op may change in place for good."""
-    return tensor.layout, tuple(map(_comparable, tensor.shape))
-
-
-def _comparable(size: Any) -> Any:
-    """A size that compares without asking anything."""
-    return size if type(size) is int else str(size)
 
 
 def type_of(tensor: torch.Tensor) -> TensorType:

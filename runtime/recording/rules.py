@@ -67,6 +67,21 @@ def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
     return recorder.record(_GRADIENT, (tensor, *args), {})
 
 
+def _squeeze(function: Any) -> Any:
+    """`squeeze`: how many dimensions the answer has depends on sizes, which are decided."""
+
+    def rule(recorder: Recorder, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        given = args[0] if args else kwargs.get("dim")
+        count = len(recorder.type_of(tensor).shape)
+        dimensions = range(count) if given is None else given if isinstance(given, tuple | list) else (given,)
+        for dimension in dimensions:
+            if count and -count <= dimension < count:
+                recorder.has_size(tensor, dimension, 1)
+        return recorder.record(function, (tensor, *args), kwargs)
+
+    return rule
+
+
 def _node(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> None:
     """`tensor.grad_fn`: only where there is none, which the program checks if the recording can't know it."""
     if not recorder.is_leaf(tensor):
@@ -189,6 +204,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.tolist: _to_list,
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
+    **{function: _squeeze(function) for function in (torch.squeeze, torch.Tensor.squeeze, torch.Tensor.squeeze_)},
     _GRADIENT: _gradient,
     torch.Tensor.grad_fn.__get__: _node,
     **{function: registering(function) for function in _HOOKS},

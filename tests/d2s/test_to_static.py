@@ -209,7 +209,7 @@ def test_what_is_refused_again_and_again_is_not_captured_at_every_call(monkeypat
         tries.append(1)
         return capture(*args)
 
-    monkeypatch.setattr("d2s.static.capture", counted)
+    monkeypatch.setattr("d2s.programs.capture", counted)
     static = d2s.to_static(keyed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,147 @@
+"""The programs of one static function: which one is for a call, and the capture of one that is missing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.conversion import convert
+from d2s.errors import CaptureError, ConversionError, SourceError
+from d2s.input_spec import Specification
+from d2s.runtime.backend.execution import Executable
+from d2s.runtime.recording.capture import capture
+from d2s.runtime.recording.dynamic import NOTHING, Dynamic
+from d2s.varying import varying, what_varies
+
+MOST_PROGRAMS = 32
+# What was refused is tried again, for the reason may have been in an attribute or a global, but not for ever.
+MOST_REFUSALS = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a function is made static; see `to_static`."""
+
+    full_graph: bool = False
+    input_spec: Any = None
+
+
+DEFAULT = Options()
+
+
+class Programs:
+    """The programs captured so far for a function, one a signature."""
+
+    def __init__(self, function: Any, options: Options):
+        self.function = function
+        self.options = options
+        self.signature = inspect.signature(function, follow_wrapped=False)
+        self.parameters = tuple(self.signature.parameters)
+        self.executables: list[Executable] = []
+        self.specification: Specification | None = None
+        if options.input_spec is not None:
+            first = int(self.parameters[:1] in (("self",), ("cls",)))
+            self.specification = Specification(options.input_spec, self.parameters, first)
+        # Their texts only: the exceptions would keep the arguments alive.
+        self._refusals: dict[Any, list[str]] = {}
+        # What could not be left open when that was tried.
+        self._closed: list[Dynamic] = []
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        """The arguments of a call by parameter, defaults included."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound
+
+    def find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
+        """The program for these arguments and its inputs; None twice if there is none yet."""
+        for executable in self.executables:
+            inputs = executable.inputs_for(arguments)
+            if inputs is not None:
+                return executable, inputs
+        return None, None
+
+    def capture_unless_refused(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
+        """Capture, but not again and again what was refused before: eager is not to wait for that at every call.
+
+        Raises:
+            ConversionError: it can't be captured.
+        """
+        if self.options.full_graph:
+            return self.capture(bound)
+        outline = _outline((dict(bound.arguments), torch.is_grad_enabled()))
+        refusals = self._refusals.get(outline, [])
+        if len(refusals) >= MOST_REFUSALS:
+            raise ConversionError(refusals[-1])
+        try:
+            return self.capture(bound)
+        except ConversionError as error:
+            self._refusals[outline] = [*refusals, str(error)]
+            raise
+
+    def capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
+        """Capture for a signature that no program is for yet.
+
+        Raises:
+            ConversionError: it can't be captured.
+            D2SError: an argument is not as its `input_spec` says.
+        """
+        try:
+            if len(self.executables) >= MOST_PROGRAMS:
+                raise CaptureError(
+                    f"{MOST_PROGRAMS} programs were captured already, and there is always another value of "
+                    f"{what_varies(self.executables)}",
+                    "pass what differs from call to call as a tensor, or keep it the same",
+                )
+            executable = self._capture_as_open_as_can_be(bound)
+        except (CaptureError, SourceError) as error:
+            raise self._refused(error) from error
+        inputs = executable.inputs_for(tuple(bound.arguments.values()))
+        if inputs is None:
+            raise self._refused(CaptureError("the arguments can't be told apart by guards", "use plain containers"))
+        self.executables.append(executable)
+        return executable, inputs
+
+    def _capture_as_open_as_can_be(self, bound: inspect.BoundArguments) -> Executable:
+        """What an `input_spec` leaves open has to be; what differs between calls is, if that can be captured."""
+        arguments = dict(bound.arguments)
+        said = self.specification.dynamic(arguments) if self.specification else NOTHING
+        for seen in self._openings(varying(self.executables, arguments)):
+            try:
+                return self._capture_for(bound, said | seen)
+            except CaptureError:
+                self._closed.append(seen)
+        return self._capture_for(bound, said)
+
+    def _openings(self, seen: Dynamic) -> Iterator[Dynamic]:
+        """What to try to leave open: all that differs, then the sizes only."""
+        for opening in (seen, Dynamic(seen.dimensions)):
+            if opening and opening not in self._closed:
+                yield opening
+
+    def _capture_for(self, bound: inspect.BoundArguments, dynamic: Dynamic) -> Executable:
+        captured = capture(convert(self.function), bound, convert, dynamic)
+        return Executable(captured, self.parameters, tuple(bound.arguments.values()))
+
+    def _refused(self, error: CaptureError | SourceError) -> ConversionError:
+        code = self.function.__code__
+        place = getattr(error, "location", None)
+        where = str(place) if place else f"{code.co_filename}:{code.co_firstlineno}"
+        remedy = getattr(error, "remedy", "")
+        advice = f"; {remedy}" if remedy else ""
+        return ConversionError(f"{where}: {self.function.__qualname__} can't be made static: {error}{advice}")
+
+
+def _outline(thing: Any) -> Any:
+    """What tells arguments apart roughly, as something that can be looked up: types, shapes, numbers and texts."""
+    if isinstance(thing, torch.Tensor):
+        return type(thing), thing.dtype, tuple(thing.shape)
+    if isinstance(thing, list | tuple):
+        return type(thing), *map(_outline, thing)
+    if isinstance(thing, dict):
+        return dict, *((key, _outline(item)) for key, item in thing.items())
+    return (type(thing), thing) if type(thing) in (bool, int, float, str) else type(thing)

@@ -1,0 +1,190 @@
+"""What a function of torch gives for fake tensors, found by running it on them.
+
+Where torch would have to know a size that is unknown, it is run on two examples instead: in place of each unknown
+size there is one prime in the first and another in the second, and what differs in the two answers is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.program import map_tree
+from d2s.runtime.recording.structures import rebuilt, tensors_in
+from d2s.runtime.torch_internals import SIZE_NEEDED, EffectsWatch, FakeWorld, storage_key, version
+
+_PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
+
+
+# For each tensor a label for each of its sizes: a number, or a text that is the same where sizes are equal.
+Labels = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """The answer of a call on fakes, and what it did to the tensors among its arguments.
+
+    `aliases` are those of which the answer may share memory; `reshaped` is whether one has another shape or
+    layout now, `drew` whether a random number was drawn.
+    """
+
+    answer: Any
+    tensors: list[torch.Tensor]
+    written: list[torch.Tensor]
+    aliases: list[torch.Tensor]
+    reshaped: bool
+    drew: bool
+
+
+def infer(
+    world: FakeWorld,
+    watch: EffectsWatch,
+    func: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    equal_sizes: Labels | None = None,
+) -> Inferred:
+    """Run a function on fake tensors.
+
+    `equal_sizes`, if given, has a label for each size of each tensor, the same for those that are equal if they are
+    not 1: the function is then run on examples that have them equal.
+
+    Raises:
+        FAKE_ERRORS: it needs to know more than fakes tell.
+        Exception: what it raises for these arguments.
+    """
+    if equal_sizes is not None:
+        found = _by_examples(world, watch, func, args, kwargs, equal_sizes)
+        if found is not None:
+            return found
+    try:
+        return _run(watch, func, args, kwargs)
+    except SIZE_NEEDED as error:
+        found = _by_examples(world, watch, func, args, kwargs, None)
+        if found is None:
+            raise error
+        return found
+
+
+def _run(watch: EffectsWatch, func: Callable[..., Any], args: Any, kwargs: Any) -> Inferred:
+    tensors = tensors_in((args, kwargs))
+    versions = [version(tensor) for tensor in tensors]
+    forms = [_form(tensor) for tensor in tensors]
+    watch.forget()
+    answer = func(*args, **kwargs)
+    written = [
+        tensor
+        for tensor, before in zip(tensors, versions, strict=True)
+        if version(tensor) != before or storage_key(tensor) in watch.written
+    ]
+    shared = {storage_key(tensor) for tensor in tensors_in(answer)} - {None}
+    aliases = [tensor for tensor in tensors if storage_key(tensor) in shared]
+    return Inferred(answer, tensors, written, aliases, forms != [_form(tensor) for tensor in tensors], watch.drew)
+
+
+def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """What of a fake tensor an op may change in place for good."""
+    return tensor.layout, tuple(map(_comparable, tensor.shape))
+
+
+def _comparable(size: Any) -> Any:
+    """A size that compares without asking anything."""
+    return size if type(size) is int else str(size)
+
+
+# ------------------------------------------------------------------ examples
+
+
+class _DifferError(Exception):
+    """Two examples give answers that can't stand for one."""
+
+
+def _by_examples(
+    world: FakeWorld, watch: EffectsWatch, func: Any, args: Any, kwargs: Any, labels: Labels | None
+) -> Inferred | None:
+    """What two examples have in common; None if they can't be run, or give answers of another form."""
+    tensors = tensors_in((args, kwargs))
+    if labels is not None and [len(label) for label in labels] != [tensor.dim() for tensor in tensors]:
+        return None
+    runs = []
+    for primes in _PRIMES:
+        try:
+            runs.append(_run(watch, func, *map_tree(_Example(world, primes, tensors, labels), (args, kwargs))))
+        except Exception:
+            return None
+    first, second = runs
+    if first.reshaped or _places(first) != _places(second):
+        return None
+    try:
+        answer = _Common(world, tensors, first.tensors, second.tensors).of(first.answer, second.answer)
+    except _DifferError:
+        return None
+    written, aliases = ([tensors[place] for place in places] for places in _places(first))
+    return Inferred(answer, tensors, written, aliases, False, first.drew)
+
+
+class _Example:
+    """Maps tensors of unknown size, and sizes, to ones that are known, always the same to the same."""
+
+    def __init__(self, world: FakeWorld, primes: Sequence[int], tensors: list[torch.Tensor], labels: Labels | None):
+        self._world = world
+        self._primes = primes
+        self._sizes: dict[Any, int] = {}
+        self._made: dict[int, torch.Tensor] = {}
+        for number, tensor in enumerate(tensors):
+            if labels is None:
+                sizes = world.known_sizes(tensor, self._size)
+            else:
+                sizes = [label if type(label) is int else self._size(label) for label in labels[number]]
+            if id(tensor) not in self._made:
+                self._made[id(tensor)] = world.with_sizes(tensor, sizes)
+
+    def __call__(self, leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor):
+            return self._made[id(leaf)]
+        return self._world.with_values(leaf.node, self._size) if type(leaf) is torch.SymInt else leaf
+
+    def _size(self, symbol: Any) -> int:
+        return self._sizes.setdefault(symbol, self._primes[len(self._sizes) % len(self._primes)])
+
+
+def _places(run: Inferred) -> list[list[int]]:
+    """Where among the arguments the tensors stand that were written, and those whose memory the answer may share."""
+    numbers = {id(tensor): number for number, tensor in enumerate(run.tensors)}
+    return [[numbers[id(tensor)] for tensor in group] for group in (run.written, run.aliases)]
+
+
+class _Common:
+    """Makes one answer of two. A size that is that of an argument in both is the very size of the argument."""
+
+    def __init__(self, world: FakeWorld, tensors: list[torch.Tensor], *examples: list[torch.Tensor]):
+        self._world = world
+        self._sizes: dict[Any, Any] = {}
+        for shapes in zip(tensors, *examples, strict=True):
+            for size, *both in zip(*(tensor.shape for tensor in shapes), strict=True):
+                same = self._sizes.setdefault(tuple(both), size)
+                if str(same) != str(size):
+                    self._sizes[tuple(both)] = None  # equal only as long as neither is 1
+
+    def of(self, left: Any, right: Any) -> Any:
+        """One answer for two.
+
+        Raises:
+            _DifferError: there is none.
+        """
+        if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+            if left.dtype != right.dtype or left.dim() != right.dim() or left.requires_grad != right.requires_grad:
+                raise _DifferError
+            shape = map(self._size, left.shape, right.shape)
+            return self._world.empty(left.dtype, shape, left.device, left.requires_grad)
+        if isinstance(left, tuple | list) and type(left) is type(right) and len(left) == len(right):
+            return rebuilt(left, [self.of(one, other) for one, other in zip(left, right, strict=True)])
+        if type(left) is not type(right) or left != right:
+            raise _DifferError
+        return left
+
+    def _size(self, left: int, right: int) -> Any:
+        return left if left == right else self._sizes.get((left, right))
