@@ -114,8 +114,11 @@ class FakeWorld:
     def labels(self, tensor: torch.Tensor) -> tuple[Any, ...]:
         """The sizes of a fake: numbers, and texts for the unknown, the same where they are taken to be equal."""
         with without_recording():
-            sizes = [size if type(size) is int else self.shape_env.replace(size.node.expr) for size in tensor.shape]
-            return tuple(int(size) if type(size) is int or size.is_number else str(size) for size in sizes)
+            return tuple(size if type(size) is int else self._label(size) for size in tensor.shape)
+
+    def _label(self, size: Any) -> int | str:
+        expression = self.shape_env.replace(size.node.expr)
+        return int(expression) if expression.is_number else str(expression)
 
     def has_size(self, tensor: torch.Tensor, dimension: int, size: int) -> bool | None:
         """Whether a dimension of a fake has this size, None if that is not known."""

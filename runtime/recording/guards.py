@@ -123,7 +123,7 @@ def program_guards(
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
         found[source] = Guard(source, check)
-        if not isinstance(check, IsValue | IsObject | IsMissing):
+        if not isinstance(check, IsValue | IsObject | IsMissing | IsEmpty) and not isinstance(thing, _BY_VALUE):
             first[id(thing)] = source, thing
         queue.extend(inside)
     return list(found.values())

@@ -15,6 +15,7 @@ from torch.nn import functional
 import d2s
 from d2s import InputSpec
 
+any_spec: Any = InputSpec
 SIZES = (3, 1, 0, 2, 7, 16)
 
 
@@ -46,7 +47,7 @@ def batches(sizes: Any = SIZES, sign: float = 1.0) -> list[torch.Tensor]:
 def test_one_program_for_all_sizes() -> None:
     torch.manual_seed(0)
     eager = Net()
-    static = Net()
+    static: Any = Net()
     static.load_state_dict(eager.state_dict())
     d2s.to_static(static, input_spec=[InputSpec([None, 4], torch.float32, name="x")], full_graph=True)
     for sign in (1.0, -1.0):
@@ -158,9 +159,9 @@ def test_what_does_not_fit_is_told(given: Any, told: str) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: InputSpec(4),  # type: ignore[arg-type]
-        lambda: InputSpec(["a"]),  # type: ignore[list-item]
-        lambda: InputSpec([4], "float32"),  # type: ignore[arg-type]
+        lambda: any_spec(4),
+        lambda: any_spec(["a"]),
+        lambda: any_spec([4], "float32"),
         lambda: d2s.to_static(decided, input_spec=InputSpec([4])),
         lambda: d2s.to_static(decided, input_spec=[InputSpec([4]), InputSpec([4])]),
     ],

@@ -209,6 +209,25 @@ def test_state_that_forward_writes(make: Callable[[], nn.Module]) -> None:
     agree(static, eager, BOTH_WAYS)
 
 
+def test_counters_that_hold_the_same_number_are_two() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hits = 0
+            self.misses = 0
+
+        def forward(self, x):
+            if x.sum() > 0:
+                self.hits += 1
+            else:
+                self.misses += 1
+            return x * self.hits - self.misses
+
+    static, eager = pair(Counts)
+    agree(static, eager, BOTH_WAYS * 2)
+    assert len(static.forward.programs) == 1
+
+
 def test_a_counter_does_not_need_a_program_a_value() -> None:
     static, eager = pair(Cache)
     agree(static, eager, BOTH_WAYS * 3)
