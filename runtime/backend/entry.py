@@ -11,7 +11,7 @@ from d2s.runtime.backend.generated import run_source
 from d2s.runtime.ir.program import Call, Program, Role, TensorType, walk_ops
 from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
 from d2s.runtime.recording.guards import Guard, HasForm, IsEmpty, IsMissing, IsObject, IsSame, IsTensor, IsValue
-from d2s.runtime.torch_internals import AUTOCAST_DEVICES, tensor_check
+from d2s.runtime.torch_internals import AUTOCAST_DEVICES, storage_key, tensor_check
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
 Entry = Callable[..., tuple[Any, ...] | None]
@@ -168,17 +168,23 @@ class _Printer:
     def fetch(self, program: Program) -> None:
         """The end: different tensors among the inputs must still be different, and all are handed over.
 
-        Parameters only if something is written in place: there are many of them.
+        If something is written in place, as many of them must share memory. Else parameters are left out: there are
+        many of them.
         """
         inputs = [self.path(entry.source) for entry in program.inputs]
         writes = any(isinstance(op, Call) and op.effects.writes for op in walk_ops(program.body))
         tensors = [
-            self.path(entry.source)
+            entry.source
             for entry in program.inputs
             if not isinstance(entry.source, Constant)
             and isinstance(entry.value.type, TensorType)
             and (writes or entry.role is not Role.PARAMETER)
         ]
         if len(tensors) > 1:
-            self._require(f"len({{{', '.join(f'id({name})' for name in tensors)}}}) == {len(tensors)}")
+            names = [self.path(source) for source in tensors]
+            self._require(f"len({{{', '.join(f'id({name})' for name in names)}}}) == {len(tensors)}")
+        if len(tensors) > 1 and writes:
+            shared = len({storage_key(read(source, self.arguments)) for source in tensors})
+            key = self._constant(storage_key)
+            self._require(f"len({{{', '.join(f'{key}({name})' for name in names)}}}) == {shared}")
         self._line(f"return ({''.join(name + ', ' for name in inputs)})")

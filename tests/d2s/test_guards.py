@@ -240,6 +240,25 @@ def test_another_layout_is_another_signature() -> None:
     assert len(static.programs) == 2
 
 
+def test_arguments_that_share_memory_are_another_signature() -> None:
+    def written(flag, other):
+        y = torch.ones(2)
+        if flag:
+            other.zero_()
+        if flag:
+            y = y + 1
+        return y
+
+    static = d2s.to_static(written, full_graph=True)
+    for shared in (False, True, False):
+        results = []
+        for function in (static, written):
+            memory = torch.ones(2)
+            results.append(function(memory[0], memory[:1] if shared else torch.ones(1)))
+        assert same(*results)
+    assert len(static.programs) == 2
+
+
 def test_all_variables_at_once_are_refused() -> None:
     with pytest.raises(d2s.ConversionError, match="globals"):
         d2s.to_static(lambda x: x * globals()["SIZE"], full_graph=True)(torch.ones(2))
