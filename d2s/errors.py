@@ -10,7 +10,20 @@ OWN_FOLDERS.append(os.path.join(os.path.dirname(transforms.__file__), ""))
 
 
 class ConversionError(D2SError):
-    """A function could not be made static and `full_graph=True` forbids running it in eager."""
+    """A function could not be made static and `full_graph=True` forbids running it in eager.
+
+    `code` is one of those in docs/errors.md; `location` is the line (a text, file:line), `function` the name of the
+    function, `reason` why and `remedy` what to change.
+    """
+
+    def __init__(self, function: str, location: str, code: str, reason: str, remedy: str = ""):
+        advice = f"; {remedy}" if remedy else ""
+        super().__init__(f"{location}: {code}: {function} can't be made static: {reason}{advice}")
+        self.function = function
+        self.location = location
+        self.code = code
+        self.reason = reason
+        self.remedy = remedy
 
 
 class SourceError(CannotConvertError):

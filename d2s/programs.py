@@ -47,7 +47,7 @@ class Programs:
             first = int(self.parameters[:1] in (("self",), ("cls",)))
             self.specification = Specification(options.input_spec, self.parameters, first)
         # Their texts only: the exceptions would keep the arguments alive.
-        self._refusals: dict[Any, list[str]] = {}
+        self._refusals: dict[Any, list[tuple[str, str, str, str, str]]] = {}
         # What could not be left open when that was tried.
         self._closed: list[Dynamic] = []
 
@@ -76,11 +76,12 @@ class Programs:
         outline = _outline((dict(bound.arguments), torch.is_grad_enabled()))
         refusals = self._refusals.get(outline, [])
         if len(refusals) >= MOST_REFUSALS:
-            raise ConversionError(refusals[-1])
+            raise ConversionError(*refusals[-1])
         try:
             return self.capture(bound)
         except ConversionError as error:
-            self._refusals[outline] = [*refusals, str(error)]
+            told = error.function, error.location, error.code, error.reason, error.remedy
+            self._refusals[outline] = [*refusals, told]
             raise
 
     def capture(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
@@ -93,6 +94,7 @@ class Programs:
         try:
             if len(self.executables) >= MOST_PROGRAMS:
                 raise CaptureError(
+                    "D2S501",
                     f"{MOST_PROGRAMS} programs were captured already, and there is always another value of "
                     f"{what_varies(self.executables)}",
                     "pass what differs from call to call as a tensor, or keep it the same",
@@ -102,7 +104,9 @@ class Programs:
             raise self._refused(error) from error
         inputs = executable.inputs_for(tuple(bound.arguments.values()))
         if inputs is None:
-            raise self._refused(CaptureError("the arguments can't be told apart by guards", "use plain containers"))
+            raise self._refused(
+                CaptureError("D2S502", "the arguments can't be told apart by guards", "use plain containers")
+            )
         self.executables.append(executable)
         return executable, inputs
 
@@ -131,9 +135,10 @@ class Programs:
         code = self.function.__code__
         place = getattr(error, "location", None)
         where = str(place) if place else f"{code.co_filename}:{code.co_firstlineno}"
-        remedy = getattr(error, "remedy", "")
-        advice = f"; {remedy}" if remedy else ""
-        return ConversionError(f"{where}: {self.function.__qualname__} can't be made static: {error}{advice}")
+        name = self.function.__qualname__
+        if isinstance(error, SourceError):
+            return ConversionError(name, where, "D2S305", str(error))
+        return ConversionError(name, where, error.code, error.reason, error.remedy)
 
 
 def _outline(thing: Any) -> Any:

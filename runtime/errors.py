@@ -42,11 +42,13 @@ class CaptureError(BaseException):
     """Something in a function can't be part of a static program.
 
     Raised while recording. Not an `Exception`: the user's own `except` clauses must never take it for one of
-    theirs. `reason` says what, `remedy` what to write instead, `location` where (None when unknown).
+    theirs. `code` is one of those in docs/errors.md; `reason` says what, `remedy` what to write instead, `location`
+    where (None when unknown).
     """
 
-    def __init__(self, reason: str, remedy: str = "", location: Location | None = None):
+    def __init__(self, code: str, reason: str, remedy: str = "", location: Location | None = None):
         super().__init__(reason)
+        self.code = code
         self.reason = reason
         self.remedy = remedy
         self.location = location

@@ -163,12 +163,12 @@ def _drawn(function: Callable[..., Any], kind: type) -> Callable[..., Any]:
     return drawn
 
 
-def _refused(function: Callable[..., Any], reason: str, remedy: str) -> Callable[..., Any]:
+def _refused(code: str, function: Callable[..., Any], reason: str, remedy: str) -> Callable[..., Any]:
     """A function whose answer can't be part of a program."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not None:
-            raise CaptureError(f"{function.__name__}() {reason}", remedy)
+            raise CaptureError(code, f"{function.__name__}() {reason}", remedy)
         return function(*args, **kwargs)
 
     return refused
@@ -206,15 +206,15 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     **{function: _drawn(function, float) for function in _FLOATS},
     **{function: _drawn(function, int) for function in (random.randint, random.randrange, random.getrandbits)},
     **{
-        function: _refused(function, "gives another answer at each run", "draw it with torch")
+        function: _refused("D2S301", function, "gives another answer at each run", "draw it with torch")
         for function in _OTHER_RANDOM
     },
     **{
-        function: _refused(function, "gives all variables at once", "name those that are needed")
+        function: _refused("D2S302", function, "gives all variables at once", "name those that are needed")
         for function in (builtins.globals, builtins.locals)
     },
     **{
-        function: _refused(function, "runs a text as code", "write the code itself")
+        function: _refused("D2S303", function, "runs a text as code", "write the code itself")
         for function in (builtins.eval, builtins.exec)
     },
     **{getattr(math, name): _of_numbers(getattr(math, name)) for name in _MATH.split()},

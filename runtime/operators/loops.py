@@ -93,6 +93,7 @@ def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Loc
                 peeled += 1
                 if peeled > MOST_PEELED:
                     raise CaptureError(
+                        "D2S201",
                         f"a loop changes a variable from one kind of thing to another in every trip: {error}",
                         "give it the same type before the loop and in every trip",
                     ) from None

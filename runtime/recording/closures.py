@@ -37,6 +37,7 @@ def function_tree(recorder: Recorder, function: types.FunctionType, tree: Callab
         return function
     if stores(function.__code__)[1] & own.keys():
         raise CaptureError(
+            "D2S304",
             f"the function {function.__name__} is handed on, and writes variables of this call",
             "hand on an object with attributes",
             user_location(),
@@ -56,6 +57,7 @@ def check_handed_on(recorder: Recorder) -> None:
     for function, cell, contents in recorder.handed_on:
         if is_empty(cell) or cell.cell_contents is not contents:
             raise CaptureError(
+                "D2S304",
                 f"the function {function.__name__} is handed on, and a variable that it shares is written after",
                 "give it the value as a default, such as `lambda x, y=y: x + y`",
             )

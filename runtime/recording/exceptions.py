@@ -53,9 +53,13 @@ def refuse_own(error: BaseException) -> None:
     filename = trace.tb_frame.f_code.co_filename if trace else ""
     users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
     if filename.startswith(tuple(OWN_FOLDERS)) and not users:
-        raise CaptureError(f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+        raise CaptureError("D2S901", f"d2s failed: {type(error).__name__}: {error}", "report it") from error
 
 
 def without_data(error: BaseException, what: str = "") -> CaptureError:
     """What to raise for an error of torch's that says that a fake tensor has no data."""
-    return CaptureError(what + str(error).splitlines()[0], location=user_location())
+    reason = f"{what}torch has to know a value or a size that is not known before the run"
+    remedy = (
+        f"move this out of the static function, or take the size from another tensor ({str(error).splitlines()[0]})"
+    )
+    return CaptureError("D2S105", reason, remedy, user_location())

@@ -134,6 +134,7 @@ class _LoopRecording:
             refuse_own(error)
             if recorder.handlers:
                 raise CaptureError(
+                    "D2S205",
                     f"a loop on values of tensors raises {type(error).__name__} inside a `try` or `with`",
                     "move the loop, or the raise, out of it",
                 ) from None

@@ -62,6 +62,7 @@ class RunTimeNumber:
 
     def _needed(self, what: str) -> CaptureError:
         return CaptureError(
+            "D2S101",
             f"{what} of a number computed from a tensor is asked for, and not known before the run",
             "compute with it, or keep it a tensor",
         )
@@ -200,6 +201,7 @@ def _power_kind(kinds: Any, exponent: Any) -> type:
     if float in kinds and not is_run_time_number(exponent) and float(exponent).is_integer():
         return float
     raise CaptureError(
+        "D2S103",
         "the type of this power of a number computed from a tensor is not known before the run",
         "use torch.pow on a tensor",
     )

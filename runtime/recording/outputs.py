@@ -93,7 +93,9 @@ class Outputs:
     def _function(self, function: types.FunctionType) -> Tree:
         if function in self._functions:
             name = function.__name__
-            raise CaptureError(f"the function {name} is handed on, and holds itself", "hand on a callable object")
+            raise CaptureError(
+                "D2S304", f"the function {name} is handed on, and holds itself", "hand on a callable object"
+            )
         if id(function) not in self._made:
             self._functions.append(function)
             self._made[id(function)] = function_tree(self.recorder, function, self.tree)

@@ -194,9 +194,11 @@ class Recorder(TorchFunctionMode):
         inference, dtype = torch.is_inference_mode_enabled(), torch.get_default_dtype()
         now = Modes(torch.is_grad_enabled(), inference, tuple(self._autocast), dtype)
         if dtype is not self.outside.dtype:
-            raise CaptureError("the default dtype is switched", "switch it outside of the function", user_location())
+            raise CaptureError(
+                "D2S404", "the default dtype is switched", "switch it outside of the function", user_location()
+            )
         if now.autocast_dtypes != autocast_dtypes():
-            raise CaptureError("autocast is switched", "enter torch.autocast by a `with`", user_location())
+            raise CaptureError("D2S404", "autocast is switched", "enter torch.autocast by a `with`", user_location())
         return now
 
     @contextmanager
@@ -222,7 +224,7 @@ class Recorder(TorchFunctionMode):
             yield
             if self.modes() != before:
                 reason = "the grad mode is switched for what follows, on some path only or beyond the function"
-                raise CaptureError(reason, "switch it by `with torch.no_grad():`", user_location())
+                raise CaptureError("D2S404", reason, "switch it by `with torch.no_grad():`", user_location())
         finally:
             set_grad_enabled(before.grad)
 
@@ -274,7 +276,7 @@ class Recorder(TorchFunctionMode):
         fake = self.fake(tensor)
         entry = self._values.get(id(fake))
         if entry is None:
-            raise CaptureError("a tensor was made by a function of torch that can't be recorded")
+            raise CaptureError("D2S405", "a tensor was made by a function of torch that can't be recorded")
         return entry[1]
 
     def fake(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -459,7 +461,7 @@ class Recorder(TorchFunctionMode):
         self.region.fork_open()
         if self.region.inner:
             reason = f"a loop on values of tensors {what}"
-            raise CaptureError(reason, "do it before the loop, or after", user_location())
+            raise CaptureError("D2S206", reason, "do it before the loop, or after", user_location())
 
     # -------------------------------------------------------------- calls
 
@@ -489,7 +491,7 @@ class Recorder(TorchFunctionMode):
         """
         if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
-            raise CaptureError(reason, "give it a size that is known", user_location())
+            raise CaptureError("D2S104", reason, "give it a size that is known", user_location())
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         key, assumed = self.next_number, self.world.assumed
         try:
@@ -550,7 +552,7 @@ class Recorder(TorchFunctionMode):
             )
         if not isinstance(outcome, _PLAIN):
             reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
-            raise CaptureError(reason, "call it outside of the static function", user_location())
+            raise CaptureError("D2S406", reason, "call it outside of the static function", user_location())
         return None, outcome
 
 

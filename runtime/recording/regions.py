@@ -61,6 +61,7 @@ class Region:
         position = len(self.taken)
         if position >= MOST_DECISIONS:
             raise CaptureError(
+                "D2S202",
                 f"more than {MOST_DECISIONS} decisions on values of tensors follow one another outside of "
                 "loops and ifs that could be rewritten",
                 "write the loop that makes them with `while` or `for` in a function that d2s converts",
@@ -68,6 +69,7 @@ class Region:
         before = tuple(taken for _, taken in self.taken)
         if self._conditions.setdefault(before, condition) != condition:
             raise CaptureError(
+                "D2S204",
                 "the function does not do the same when it is run again with the same inputs",
                 "draw random numbers with torch, and keep no state that d2s can't see",
             )
@@ -132,6 +134,7 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
         region.paths += 1
         if region.paths > MOST_PATHS:
             raise CaptureError(
+                "D2S203",
                 f"more than {MOST_PATHS} paths lead through decisions that can't be merged",
                 "give the variables the same type, and lists the same length, whichever branch is taken",
             )

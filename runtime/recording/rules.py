@@ -61,6 +61,7 @@ def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
     recorder.asked_for_grad.add(id(tensor))
     if recorder.went_backward and recorder.broken_history:
         raise CaptureError(
+            "D2S401",
             "a gradient is read in the function that computes it through an `if` or a loop on tensors",
             "compute the loss in a static function, and call backward() outside of it",
         )
@@ -85,7 +86,9 @@ def _squeeze(function: Any) -> Any:
 def _node(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> None:
     """`tensor.grad_fn`: only where there is none, which the program checks if the recording can't know it."""
     if not recorder.is_leaf(tensor):
-        raise CaptureError("a node of the graph of gradients is asked for", "do that outside of the static function")
+        raise CaptureError(
+            "D2S402", "a node of the graph of gradients is asked for", "do that outside of the static function"
+        )
     if recorder.uncertain_gradients:
         recorder.emit_call(expect_no_node, (tensor,), {}, None, ORDERED)
 
@@ -116,7 +119,7 @@ def _gradients(recorder: Recorder, outputs: Any, inputs: Any, *args: Any, **kwar
     if not recorder.broken_history:
         return recorder.record(function, (outputs, inputs, *args), kwargs)
     if args or kwargs.get("allow_unused") or kwargs.get("is_grads_batched"):
-        raise CaptureError("this form of torch.autograd.grad is not recorded", "pass its options by name")
+        raise CaptureError("D2S403", "this form of torch.autograd.grad is not recorded", "pass its options by name")
     recorder.went_backward = True
     tensors = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
     types = [replace(recorder.type_of(t), requires_grad=bool(kwargs.get("create_graph"))) for t in tensors]
@@ -154,7 +157,9 @@ def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
     """`tensor.tolist()`: a number for each element."""
     shape = recorder.type_of(tensor).shape
     if None in shape:
-        raise CaptureError("tolist() of a tensor whose size is not known before the run", "iterate over the tensor")
+        raise CaptureError(
+            "D2S104", "tolist() of a tensor whose size is not known before the run", "iterate over the tensor"
+        )
     kind = _kind(tensor)
     values = [recorder.fresh(PythonType(kind)) for _ in range(math.prod(shape))]  # type: ignore[arg-type]
     numbers = [recorder.number(kind, value) for value in values]
@@ -175,13 +180,15 @@ def _kind(tensor: torch.Tensor) -> type:
     if tensor.dtype == torch.bool:
         return bool
     if tensor.is_complex():
-        raise CaptureError("a complex number is asked for, and not known before the run", "keep it a tensor")
+        raise CaptureError(
+            "D2S103", "a complex number is asked for, and not known before the run", "keep it a tensor"
+        )
     return float if tensor.is_floating_point() else int
 
 
 def _refusal(what: str, remedy: str) -> Any:
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        raise CaptureError(f"{what} of a tensor is asked for, and not known before the run", remedy)
+        raise CaptureError("D2S101", f"{what} of a tensor is asked for, and not known before the run", remedy)
 
     return rule
 

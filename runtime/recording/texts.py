@@ -48,6 +48,7 @@ class RunTimeText:
 
     def _needed(self) -> CaptureError:
         return CaptureError(
+            "D2S102",
             "a text that is made of values of tensors is used where it has to be known before the run",
             "only print it, return it, or raise it in an exception",
         )
