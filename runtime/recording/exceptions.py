@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import OWN_FOLDERS, RUNTIME_FOLDER, CaptureError, D2SError, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
-from d2s.runtime.recording.locations import line_of_raise, user_location
+from d2s.runtime.recording.locations import TORCH_FOLDER, line_of_raise, user_location
 from d2s.runtime.torch_internals import FAKE_ERRORS
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attribute
     return error
 
 
+# What torch raises where it can't do with fakes what it could do with tensors, and not for mistakes of the user's.
+UNSUPPORTED = (NotImplementedError, AssertionError, RecursionError)
+
+
 def refuse_own(error: BaseException) -> None:
     """Do nothing for an exception of the user's; one that is a bug of ours must not become part of a program.
 
@@ -52,8 +56,16 @@ def refuse_own(error: BaseException) -> None:
         trace = trace.tb_next
     filename = trace.tb_frame.f_code.co_filename if trace else ""
     users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
+    if isinstance(error, UNSUPPORTED) and filename.startswith(TORCH_FOLDER):
+        raise not_recorded(error) from error
     if filename.startswith(tuple(OWN_FOLDERS)) and not users:
         raise CaptureError("D2S901", f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+
+
+def not_recorded(error: BaseException) -> CaptureError:
+    """What to raise for an error of torch's that says that it can't do something with a fake tensor."""
+    reason = f"torch can't tell what the answer is like: {type(error).__name__}: {str(error).splitlines()[:1]}"
+    return CaptureError("D2S405", reason, "call this outside of the static function", user_location())
 
 
 def without_data(error: BaseException, what: str = "") -> CaptureError:

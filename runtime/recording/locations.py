@@ -11,11 +11,11 @@ import torch
 
 from d2s.runtime.errors import OWN_FOLDERS, Location
 
-_TORCH = torch.__file__.removesuffix("__init__.py")
+TORCH_FOLDER = torch.__file__.removesuffix("__init__.py")
 # Code that is recorded as it is: torch's public calls are the ops, the others know nothing of tensors.
-_LEFT_ALONE = (_TORCH, os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "numpy", ""))
+_LEFT_ALONE = (TORCH_FOLDER, os.path.join(os.path.dirname(os.path.dirname(TORCH_FOLDER)), "numpy", ""))
 # Of torch's modules, those that ask for the values of tensors: converted as the user's are.
-_ASKING = (os.path.join(_TORCH, "nn", "modules", "batchnorm.py"),)
+_ASKING = (os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
 

@@ -37,7 +37,7 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
-from d2s.runtime.recording.exceptions import without_data
+from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.inference import Inferred, Labels, infer
 from d2s.runtime.recording.journal import Journal, Location
@@ -73,7 +73,8 @@ _SIZED_BY_FLOATS = frozenset({torch.arange, torch.range, functional.interpolate,
 
 # What a function of torch may answer besides tensors, as long as it is the same at every call of the signature.
 _NUMBERS = (bool, int, float, complex)
-_PLAIN = (*_NUMBERS, str, type(None), type, torch.dtype, torch.device, torch.layout, torch.memory_format)
+_OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+_PLAIN = (*_NUMBERS, str, type(None), type(NotImplemented), type, *_OF_TORCH)
 
 
 class _Active(threading.local):
@@ -276,7 +277,8 @@ class Recorder(TorchFunctionMode):
         fake = self.fake(tensor)
         entry = self._values.get(id(fake))
         if entry is None:
-            raise CaptureError("D2S405", "a tensor was made by a function of torch that can't be recorded")
+            reason = "a tensor was made by a function of torch that can't be recorded"
+            raise CaptureError("D2S405", reason, "call that function outside of the static function", user_location())
         return entry[1]
 
     def fake(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -498,6 +500,8 @@ class Recorder(TorchFunctionMode):
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except FAKE_ERRORS as error:
             raise without_data(error, f"{func.__name__}: ") from error
+        except UNSUPPORTED as error:
+            raise not_recorded(error) from error
         except Exception as error:
             # If it leaves the function, the program makes this very call, which raises the true message.
             mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
@@ -552,7 +556,7 @@ class Recorder(TorchFunctionMode):
             )
         if not isinstance(outcome, _PLAIN):
             reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
-            raise CaptureError("D2S406", reason, "call it outside of the static function", user_location())
+            raise CaptureError("D2S405", reason, "call it outside of the static function", user_location())
         return None, outcome
 
 

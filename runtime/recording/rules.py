@@ -119,7 +119,7 @@ def _gradients(recorder: Recorder, outputs: Any, inputs: Any, *args: Any, **kwar
     if not recorder.broken_history:
         return recorder.record(function, (outputs, inputs, *args), kwargs)
     if args or kwargs.get("allow_unused") or kwargs.get("is_grads_batched"):
-        raise CaptureError("D2S403", "this form of torch.autograd.grad is not recorded", "pass its options by name")
+        raise CaptureError("D2S403", "this form of torch.autograd.grad is not recorded", "leave out allow_unused")
     recorder.went_backward = True
     tensors = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
     types = [replace(recorder.type_of(t), requires_grad=bool(kwargs.get("create_graph"))) for t in tensors]
