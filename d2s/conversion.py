@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import types
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from d2s.runtime import operators
 from d2s.source import function_tree
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.naming import Namer, names_in
-from d2s.transforms.pipeline import Watch, run_passes
+from d2s.transforms.pipeline import CALLS_ONLY, Watch, run_passes
 from d2s.transforms.printing import to_source
 
 
@@ -26,19 +27,21 @@ class Conversion:
     source: str
 
 
-_conversions: dict[types.CodeType, Conversion] = {}
+_conversions: dict[tuple[types.CodeType, bool], Conversion] = {}
 _converted_codes: set[types.CodeType] = set()
 
 
-def convert(function: Any) -> Any:
+def convert(function: Any, calls_only: bool = False) -> Any:
     """The rewritten function, with the same globals, closure, defaults and attributes.
+
+    `calls_only` leaves its control flow as it is.
 
     Raises:
         SourceError: it has no source.
     """
     if is_converted(function.__code__):
         return function
-    code = conversion_of(function).code
+    code = conversion_of(function, calls_only).code
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells[OPERATORS] = types.CellType(operators)
     closure = tuple(cells[name] for name in code.co_freevars)
@@ -57,27 +60,33 @@ def is_converted(code: types.CodeType) -> bool:
     return any(isinstance(constant, types.CodeType) and is_converted(constant) for constant in code.co_consts)
 
 
-def conversion_of(function: Any) -> Conversion:
+def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
     """The rewritten code of a function, made once for each code object."""
     code = function.__code__
-    if code not in _conversions:
+    if (code, calls_only) not in _conversions:
         node = copy.deepcopy(function_tree(function))
         if isinstance(node, gast.Lambda):
             node = _named(node)
         node.decorator_list = []
         if is_converted(code):
             return Conversion(code, to_source(node))
-        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname))
+        only = CALLS_ONLY if calls_only else None
+        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), only=only)
         new = _compile(rewritten, code)
-        _conversions[code] = Conversion(new, to_source(rewritten))
+        _conversions[code, calls_only] = Conversion(new, to_source(rewritten))
         _remember(new)
-    return _conversions[code]
+    return _conversions[code, calls_only]
 
 
-def rewrite(node: Any, filename: str, owner: str | None, watch: Watch | None = None) -> Any:
-    """The rewritten definition of a function; `owner` is the class it is a method of, `watch` sees every pass."""
+def rewrite(
+    node: Any, filename: str, owner: str | None, watch: Watch | None = None, only: Collection[str] | None = None
+) -> Any:
+    """The rewritten definition of a function; `owner` is the class it is a method of, `watch` sees every pass.
+
+    `only` are the names of the passes to run, if not all.
+    """
     context = Context(filename, Namer(names_in(node) | {OPERATORS}), owner)
-    (rewritten,) = run_passes(gast.Module([node], []), context, watch).body
+    (rewritten,) = run_passes(gast.Module([node], []), context, watch, only).body
     return rewritten
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from d2s.conversion import conversion_of
 from d2s.errors import ConversionError, FallbackWarning
+from d2s.fallback import run_in_eager, was_told
 from d2s.programs import DEFAULT, Options, Programs
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.operators.calls import converted
+from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import active_recorder, is_suspended
 
 
@@ -57,8 +59,9 @@ class StaticFunction:
             except ConversionError as error:
                 if self.options.full_graph:
                     raise
-                self._warn(error)
-                return self.function(*args, **kwargs)
+                if not was_told(error):
+                    self._warn(error)
+                return run_in_eager(self.function, error, StaticFunction, args, kwargs)
         assert inputs is not None
         return executable.run(inputs, arguments)
 
@@ -67,11 +70,13 @@ class StaticFunction:
 
     def _warn(self, error: ConversionError) -> None:
         """One warning for each place that calls."""
-        caller = sys._getframe(2)
-        site = caller.f_code.co_filename, caller.f_lineno
+        depth, frame = 2, sys._getframe(1)
+        while is_left_alone(frame.f_code) and frame.f_back is not None:
+            depth, frame = depth + 1, frame.f_back
+        site = frame.f_code.co_filename, frame.f_lineno
         if site not in self._warned:
             self._warned.add(site)
-            warnings.warn(f"{error}. It runs in eager", FallbackWarning, stacklevel=3)
+            warnings.warn(f"{error}. It runs in eager", FallbackWarning, stacklevel=depth)
 
     def __repr__(self) -> str:
         return f"<static {self.function.__qualname__}, {len(self.programs)} programs>"

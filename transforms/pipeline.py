@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from d2s.transforms import (
@@ -49,9 +49,15 @@ def passes() -> list[tuple[str, Pass]]:
     ]
 
 
-def run_passes(tree: Any, context: Context, watch: Watch | None = None) -> Any:
-    """The rewritten tree; `watch(name, tree)` is called after each pass."""
+# Those for a function that runs in eager, of which only the calls are to go through an operator.
+CALLS_ONLY = frozenset({"supers", "calls"})
+
+
+def run_passes(tree: Any, context: Context, watch: Watch | None = None, only: Collection[str] | None = None) -> Any:
+    """The rewritten tree; `watch(name, tree)` is called after each pass. `only` are the names of those to run."""
     for name, transform in passes():
+        if only is not None and name not in only:
+            continue
         tree = transform(tree, context)
         if watch is not None:
             watch(name, tree)

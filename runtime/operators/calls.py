@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 import types
 import warnings
@@ -36,10 +37,29 @@ _LOGGING = frozenset("debug info warning warn error critical exception log".spli
 _EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
 
+class _Eager(threading.local):
+    form_of: Callable[[Any], Any] | None = None
+
+
+_eager = _Eager()
+
+
+@contextmanager
+def in_eager(form_of: Callable[[Any], Any]) -> Iterator[None]:
+    """While code whose calls are rewritten runs in eager: `form_of` gives what to call in place of a callable."""
+    before, _eager.form_of = _eager.form_of, form_of
+    try:
+        yield
+    finally:
+        _eager.form_of = before
+
+
 def call(function: Any) -> Any:
-    """What to call in place of `function`: itself, unless a recording is going on."""
+    """What to call in place of `function`: itself, unless a recording is going on or a function has fallen back."""
     recorder = active_recorder()
-    return function if recorder is None else converted(recorder, function)
+    if recorder is not None:
+        return converted(recorder, function)
+    return function if _eager.form_of is None else _eager.form_of(function)
 
 
 def converted(recorder: Recorder, function: Any) -> Any:
