@@ -3,5 +3,19 @@
 from d2s.api import to_static
 from d2s.errors import ConversionError, D2SError, FallbackWarning, SourceError
 from d2s.input_spec import InputSpec
+from d2s.logs import set_code_level, set_verbosity
+from d2s.switches import enable_to_static, ignore_module, not_to_static
 
-__all__ = ["ConversionError", "D2SError", "FallbackWarning", "InputSpec", "SourceError", "to_static"]
+__all__ = [
+    "ConversionError",
+    "D2SError",
+    "FallbackWarning",
+    "InputSpec",
+    "SourceError",
+    "enable_to_static",
+    "ignore_module",
+    "not_to_static",
+    "set_code_level",
+    "set_verbosity",
+    "to_static",
+]

@@ -11,6 +11,7 @@ from typing import Any
 import gast
 
 from d2s.errors import SourceError
+from d2s.logs import watch
 from d2s.runtime import operators
 from d2s.source import function_tree
 from d2s.transforms.context import OPERATORS, Context
@@ -71,7 +72,7 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
         if is_converted(code):
             return Conversion(code, to_source(node))
         only = CALLS_ONLY if calls_only else None
-        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), only=only)
+        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), watch, only)
         new = _compile(rewritten, code)
         _conversions[code, calls_only] = Conversion(new, to_source(rewritten))
         _remember(new)

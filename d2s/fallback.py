@@ -14,6 +14,7 @@ import torch
 from d2s.conversion import convert
 from d2s.errors import ConversionError, SourceError
 from d2s.runtime.operators.calls import in_eager
+from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.structures import tensors_in
 
@@ -63,7 +64,7 @@ def _form(make_static: Callable[[Any], Any], function: Any) -> Any:
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType):
         if _may_be_captured(function.__func__):
             return functools.partial(_call, make_static, function.__func__, function.__self__)
-    elif isinstance(function, torch.nn.Module) and "forward" not in vars(function):
+    elif isinstance(function, torch.nn.Module) and "forward" not in vars(function) and not is_kept_dynamic(function):
         forward = type(function).forward
         if isinstance(forward, types.FunctionType) and (function._modules or not is_left_alone(forward.__code__)):
             return functools.partial(_call_module, make_static, function)
@@ -71,7 +72,8 @@ def _form(make_static: Callable[[Any], Any], function: Any) -> Any:
 
 
 def _may_be_captured(function: types.FunctionType) -> bool:
-    return not (is_left_alone(function.__code__) or function.__code__.co_flags & _NOT_CAPTURED)
+    code = function.__code__
+    return not (is_kept_dynamic(function) or is_left_alone(code) or code.co_flags & _NOT_CAPTURED)
 
 
 def _call(make_static: Callable[[Any], Any], function: types.FunctionType, *args: Any, **kwargs: Any) -> Any:

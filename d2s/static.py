@@ -12,14 +12,17 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+from d2s import logs
 from d2s.conversion import conversion_of
 from d2s.errors import ConversionError, FallbackWarning
 from d2s.fallback import run_in_eager, was_told
 from d2s.programs import DEFAULT, Options, Programs
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.operators.calls import converted
+from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import active_recorder, is_suspended
+from d2s.switches import Switch
 
 
 class StaticFunction:
@@ -37,6 +40,7 @@ class StaticFunction:
         kinds = {parameter.kind for parameter in self._programs.signature.parameters.values()}
         self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
         self._count = len(self._programs.parameters)
+        self._kept_dynamic = is_kept_dynamic(function)
         self._warned: set[tuple[str, int]] = set()
 
     # -------------------------------------------------------------- calling
@@ -45,7 +49,7 @@ class StaticFunction:
         recorder = active_recorder()
         if recorder is not None:
             return converted(recorder, self.function)(*args, **kwargs)
-        if is_suspended():
+        if is_suspended() or not Switch.enabled or self._kept_dynamic:
             return self.function(*args, **kwargs)
         programs = self._programs
         if self._takes_positions and not kwargs and len(args) == self._count:
@@ -59,6 +63,7 @@ class StaticFunction:
             except ConversionError as error:
                 if self.options.full_graph:
                     raise
+                logs.fell_back(error)
                 if not was_told(error):
                     self._warn(error)
                 return run_in_eager(self.function, error, StaticFunction, args, kwargs)

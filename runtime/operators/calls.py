@@ -18,6 +18,7 @@ from d2s.runtime.errors import CannotConvertError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.closures import stores
@@ -65,6 +66,11 @@ def call(function: Any) -> Any:
 def converted(recorder: Recorder, function: Any) -> Any:
     """The form of a callable that records what it does."""
     function = getattr(function, "__d2s_original__", function)
+    form = _converted(recorder, function)
+    return recorded_as_it_is(recorder, function, form) if is_kept_dynamic(function) else form
+
+
+def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, types.BuiltinFunctionType | types.MethodWrapperType):
         owner = getattr(function, "__self__", None)
         if isinstance(owner, CONTAINERS) and function.__name__ not in _READERS:
@@ -164,10 +170,17 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
 def converting_modules(recorder: Recorder) -> Iterator[None]:
     """While a recording goes on, every call of a module runs its converted `forward`, also calls that torch makes."""
     original = torch.nn.Module.__call__
+    kept: list[torch.nn.Module] = []  # those that are being recorded aside
 
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not recorder:
             return original(module, *args, **kwargs)
+        if is_kept_dynamic(module) and module not in kept:
+            kept.append(module)
+            try:
+                return recorded_as_it_is(recorder, module, module)(*args, **kwargs)
+            finally:
+                kept.pop()
         for source in GLOBAL_HOOKS:
             recorder.reachable.add_root(source, read(source, {}))
         forward, own = module.forward, vars(module).get("forward")

@@ -19,12 +19,20 @@ _ASKING = (os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
 
+_ignored: list[str] = []
+
+
+def ignore_folder(path: str) -> None:
+    """From now on code under this path is recorded as it is, as torch's is."""
+    _ignored.append(path)
+
+
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
     filename = code.co_filename
     if filename in _ASKING:
         return False
-    if filename.startswith((*_LEFT_ALONE, *OWN_FOLDERS)):
+    if filename.startswith((*_LEFT_ALONE, *OWN_FOLDERS, *_ignored)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
 

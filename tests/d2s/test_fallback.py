@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_what_it_calls_is_captured_on_its_own(made: dict[str, Any]) -> None:
     static = d2s.to_static(outer)
     for x in (torch.ones(2), -torch.ones(2)):
-        answer, messages = told(lambda x=x: static(x))
+        answer, messages = told(partial(static, x))
         assert same(answer, outer(x))
     assert len(made["helper"].programs) == 1
     assert not made["keyed"].programs
@@ -105,11 +106,12 @@ def test_each_reason_is_told_once_where_it_stands() -> None:
 
 def test_modules_in_a_module_that_falls_back(made: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    net, eager = Net(), Net()
+    net: Any = Net()
+    eager = Net()
     net.load_state_dict(eager.state_dict())
     d2s.to_static(net)
     for x in (torch.ones(2, 2), -torch.ones(2, 2)):
-        answer, _ = told(lambda x=x: net(x))
+        answer, _ = told(partial(net, x))
         assert same(answer.detach(), eager(x).detach())
     assert net.calls == eager.calls == 2
     assert len(made["Block.forward"].programs) == 1
