@@ -1,7 +1,9 @@
 """d2s: a source-to-source dynamic-to-static transpiler for PyTorch."""
 
 from d2s.api import to_static
+from d2s.checking import check
 from d2s.errors import ConversionError, D2SError, FallbackWarning, SourceError
+from d2s.explanation import explain
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
 from d2s.switches import enable_to_static, ignore_module, not_to_static
@@ -12,7 +14,9 @@ __all__ = [
     "FallbackWarning",
     "InputSpec",
     "SourceError",
+    "check",
     "enable_to_static",
+    "explain",
     "ignore_module",
     "not_to_static",
     "set_code_level",

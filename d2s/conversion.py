@@ -11,7 +11,6 @@ from typing import Any
 import gast
 
 from d2s.errors import SourceError
-from d2s.logs import watch
 from d2s.runtime import operators
 from d2s.source import function_tree
 from d2s.transforms.context import OPERATORS, Context
@@ -28,7 +27,9 @@ class Conversion:
     source: str
 
 
-_conversions: dict[tuple[types.CodeType, bool], Conversion] = {}
+_conversions: dict[tuple[str, types.CodeType, bool], Conversion] = {}
+# Called with the name of each pass and the tree after it, for each function that is converted.
+pass_watchers: list[Watch] = []
 _converted_codes: set[types.CodeType] = set()
 
 
@@ -64,7 +65,8 @@ def is_converted(code: types.CodeType) -> bool:
 def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
     """The rewritten code of a function, made once for each code object."""
     code = function.__code__
-    if (code, calls_only) not in _conversions:
+    key = (code.co_filename, code, calls_only)  # equal code may stand in two files
+    if key not in _conversions:
         node = copy.deepcopy(function_tree(function))
         if isinstance(node, gast.Lambda):
             node = _named(node)
@@ -72,11 +74,16 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
         if is_converted(code):
             return Conversion(code, to_source(node))
         only = CALLS_ONLY if calls_only else None
-        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), watch, only)
+        rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), _watch, only)
         new = _compile(rewritten, code)
-        _conversions[code, calls_only] = Conversion(new, to_source(rewritten))
+        _conversions[key] = Conversion(new, to_source(rewritten))
         _remember(new)
-    return _conversions[code, calls_only]
+    return _conversions[key]
+
+
+def _watch(name: str, tree: Any) -> None:
+    for watcher in pass_watchers:
+        watcher(name, tree)
 
 
 def rewrite(

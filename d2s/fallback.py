@@ -6,7 +6,8 @@ import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -103,6 +104,33 @@ def _call_module(make_static: Callable[[Any], Any], module: torch.nn.Module, *ar
             del own["forward"]
 
 
-@functools.lru_cache(maxsize=1024)  # bounded, for a static form keeps its function alive
+class _Forms(threading.local):
+    of: dict[Any, Any]
+
+
+_forms = _Forms()
+
+
+@contextmanager
+def fresh_forms() -> Iterator[None]:
+    """Meanwhile nothing that was captured before by a fallback is used."""
+    before = _known_forms()
+    _forms.of = {}
+    try:
+        yield
+    finally:
+        _forms.of = before
+
+
+def _known_forms() -> dict[Any, Any]:
+    if not hasattr(_forms, "of"):
+        _forms.of = {}
+    return _forms.of
+
+
 def _static(make_static: Callable[[Any], Any], function: Any) -> Any:
-    return make_static(function)
+    """The static form of a function, the same at each call; the functions are those of modules and classes."""
+    known = _known_forms()
+    if function not in known:
+        known[function] = make_static(function)
+    return known[function]

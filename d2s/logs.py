@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from d2s.conversion import conversion_of, pass_watchers
 from d2s.errors import ConversionError, D2SError
-from d2s.runtime.backend.execution import Executable
+from d2s.events import Event, listeners
 from d2s.transforms.pipeline import passes
 from d2s.transforms.printing import to_source
 
@@ -63,28 +65,29 @@ def read_environment() -> None:
     _State.shown = frozenset(named)
 
 
-def watch(name: str, tree: Any) -> None:
-    """Show a tree after a pass, if that was asked for."""
+def _show(name: str, tree: Any) -> None:
     if name in _State.passes:
         _tell(f"after {name}", to_source(tree))
 
 
-def captured(function: Any, code: str, executable: Executable) -> None:
-    """Tell of a capture."""
-    name = function.__qualname__
+def _log(event: Event) -> None:
+    name, outcome = event.function.__qualname__, event.outcome
+    if isinstance(outcome, ConversionError):
+        if _State.verbosity or "calls" in _State.shown:
+            _tell(f"in eager: {outcome}")
+        return
     if _State.verbosity or "calls" in _State.shown:
-        _tell(f"captured {name}: {len(executable.program.inputs)} inputs, {len(executable.guards)} guards")
+        _tell(f"captured {name}: {len(outcome.program.inputs)} inputs, {len(outcome.guards)} guards")
     shown = _State.shown | (frozenset({"program"}) if _State.verbosity > 1 else frozenset())
-    parts = {"code": code, "program": str(executable), "guards": executable.guard_code, "function": executable.code}
+    parts: dict[str, Callable[[], str]] = {
+        "code": lambda: conversion_of(event.function).source,
+        "program": lambda: str(outcome),
+        "guards": lambda: outcome.guard_code,
+        "function": lambda: outcome.code,
+    }
     for kind, text in parts.items():
         if kind in shown:
-            _tell(f"{kind} of {name}", text)
-
-
-def fell_back(error: ConversionError) -> None:
-    """Tell of a function that runs in eager."""
-    if _State.verbosity or "calls" in _State.shown:
-        _tell(f"in eager: {error}")
+            _tell(f"{kind} of {name}", text())
 
 
 def _tell(head: str, text: str = "") -> None:
@@ -92,4 +95,6 @@ def _tell(head: str, text: str = "") -> None:
     print(f"d2s: {head}{body}", file=sys.stderr)
 
 
+listeners.append(_log)
+pass_watchers.append(_show)
 read_environment()

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from d2s import logs
-from d2s.conversion import conversion_of, convert
+from d2s.conversion import convert
 from d2s.errors import CaptureError, ConversionError, SourceError
+from d2s.events import tell
 from d2s.input_spec import Specification
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.recording.capture import capture
@@ -109,7 +109,7 @@ class Programs:
                 CaptureError("D2S502", "the arguments can't be told apart by guards", "use plain containers")
             )
         self.executables.append(executable)
-        logs.captured(self.function, conversion_of(self.function).source, executable)
+        tell(self.function, executable)
         return executable, inputs
 
     def _capture_as_open_as_can_be(self, bound: inspect.BoundArguments) -> Executable:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from d2s import logs
 from d2s.conversion import conversion_of
 from d2s.errors import ConversionError, FallbackWarning
+from d2s.events import tell
 from d2s.fallback import run_in_eager, was_told
 from d2s.programs import DEFAULT, Options, Programs
 from d2s.runtime.backend.execution import Executable
@@ -63,7 +63,7 @@ class StaticFunction:
             except ConversionError as error:
                 if self.options.full_graph:
                     raise
-                logs.fell_back(error)
+                tell(self.function, error)
                 if not was_told(error):
                     self._warn(error)
                 return run_in_eager(self.function, error, StaticFunction, args, kwargs)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import traceback
+import types
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from d2s.runtime.backend.codegen import compile_program
+from d2s.runtime.backend.codegen import CompiledProgram, compile_program
 from d2s.runtime.backend.entry import compile_entry
+from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
 from d2s.runtime.ir.sources import read
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+
+# By the name of the file that a flat function is said to be in, which no other has: equal code is not the same code.
+_by_file: weakref.WeakValueDictionary[str, CompiledProgram] = weakref.WeakValueDictionary()
+
+
+def place_of(code: types.CodeType, line: int) -> Place | None:
+    """The line of the user's that a line of a program's flat function comes from; None for any other code."""
+    compiled = _by_file.get(code.co_filename)
+    return compiled.lines.get(line) if compiled is not None else None
 
 
 class Executable:
@@ -33,6 +45,7 @@ class Executable:
         )
         self._compiled = compile_program(capture.program)
         self._run = self._compiled.run
+        _by_file[self._run.__code__.co_filename] = self._compiled
 
     @property
     def code(self) -> str:
@@ -76,8 +89,8 @@ class Executable:
     def _add_place(self, error: Exception) -> None:
         """Note the line of the user's code that an exception comes from."""
         for frame, line in traceback.walk_tb(error.__traceback__):
-            if frame.f_code is self._run.__code__ and line in self._compiled.lines:
-                place = self._compiled.lines[line]
+            place = place_of(frame.f_code, line)
+            if place is not None:
                 error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}')
 
 

@@ -72,7 +72,7 @@ def told(function: Callable[[], Any]) -> tuple[Any, list[Any]]:
 def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The static forms that a fallback made of what it calls, by the name of the function."""
     found: dict[str, Any] = {}
-    original = fallback._static.__wrapped__
+    original = fallback._static
 
     def noted(make_static: Any, function: Any) -> Any:
         name = function.__qualname__
