@@ -42,9 +42,7 @@ def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = 
 
 def original(target: Any) -> Any:
     """What was made static, as it was before; a module whose `forward` is static is given back as it is."""
-    if isinstance(target, StaticPartial):
-        return functools.partial(original(target.func), *target.args, **target.keywords)
-    return target.__d2s_original__ if isinstance(target, StaticFunction | BoundStaticFunction) else target
+    return target.__d2s_original__ if isinstance(target, _STATIC) else target
 
 
 def _to_static(target: Any, options: Options) -> Any:

@@ -91,7 +91,7 @@ def _run(target: Any, args: Any, kwargs: Any, static: bool, by_op: bool) -> _Run
     called = to_static(function)
     owner = called if isinstance(called, torch.nn.Module) else getattr(called, "__self__", None)
     log = OpLog()
-    with _switched(static), warnings.catch_warnings(), log.logging() if by_op else nullcontext():
+    with _switched(static), warnings.catch_warnings(), log if by_op else nullcontext():
         warnings.simplefilter("ignore", FallbackWarning)
         try:
             answer = called(*args, **kwargs)

@@ -45,9 +45,8 @@ def run_in_eager(
 
     `make_static` makes static what it calls.
     """
-    try:
-        form = convert(function, calls_only=True)
-    except SourceError:
+    form = _with_calls_rewritten(function)
+    if form is None:
         return function(*args, **kwargs)
     before = _told.reasons
     _told.reasons = (*before, (error.location, error.code))
@@ -82,10 +81,15 @@ def _call(make_static: Callable[[Any], Any], function: types.FunctionType, *args
     has_tensors = tensors_in((args, kwargs)) or any(isinstance(arg, torch.nn.Module) for arg in args)
     if has_tensors and "<locals>" not in function.__qualname__:
         return _static(make_static, function)(*args, **kwargs)
+    return (_with_calls_rewritten(function) or function)(*args, **kwargs)
+
+
+def _with_calls_rewritten(function: types.FunctionType) -> Any:
+    """A function whose calls go through the operator for them; None if it has no source."""
     try:
-        return convert(function, calls_only=True)(*args, **kwargs)
+        return convert(function, calls_only=True)
     except SourceError:
-        return function(*args, **kwargs)
+        return None
 
 
 def _call_module(make_static: Callable[[Any], Any], module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +109,8 @@ def _call_module(make_static: Callable[[Any], Any], module: torch.nn.Module, *ar
 
 
 class _Forms(threading.local):
-    of: dict[Any, Any]
+    def __init__(self) -> None:
+        self.of: dict[Any, Any] = {}
 
 
 _forms = _Forms()
@@ -114,23 +119,15 @@ _forms = _Forms()
 @contextmanager
 def fresh_forms() -> Iterator[None]:
     """Meanwhile nothing that was captured before by a fallback is used."""
-    before = _known_forms()
-    _forms.of = {}
+    before, _forms.of = _forms.of, {}
     try:
         yield
     finally:
         _forms.of = before
 
 
-def _known_forms() -> dict[Any, Any]:
-    if not hasattr(_forms, "of"):
-        _forms.of = {}
-    return _forms.of
-
-
 def _static(make_static: Callable[[Any], Any], function: Any) -> Any:
     """The static form of a function, the same at each call; the functions are those of modules and classes."""
-    known = _known_forms()
-    if function not in known:
-        known[function] = make_static(function)
-    return known[function]
+    if function not in _forms.of:
+        _forms.of[function] = make_static(function)
+    return _forms.of[function]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,17 +27,11 @@ class Entry:
 
 
 class OpLog(TorchFunctionMode):
-    """Keeps every call that gives tensors. Those of a program count for the lines that the program comes from."""
+    """Keeps every call made inside that gives tensors. Those of a program count for the lines that it comes from."""
 
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[Entry] = []
-
-    @contextmanager
-    def logging(self) -> Iterator[None]:
-        """Log all calls made inside."""
-        with self:
-            yield
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = func(*args, **(kwargs or {}))

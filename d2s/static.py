@@ -229,6 +229,11 @@ class StaticPartial(functools.partial[Any]):
     func: StaticFunction | BoundStaticFunction
 
     @property
+    def __d2s_original__(self) -> Any:
+        """What a recording converts when it meets this object."""
+        return functools.partial(self.func.__d2s_original__, *self.args, **self.keywords)
+
+    @property
     def programs(self) -> list[Executable]:
         """The programs captured so far, one a signature."""
         return self.func.programs

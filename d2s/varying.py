@@ -8,11 +8,9 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.execution import Executable
-from d2s.runtime.ir.sources import Source, read
+from d2s.runtime.ir.sources import LOST, Source, read
 from d2s.runtime.recording.dynamic import Dynamic, is_part_of_arguments, location_of
 from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
-
-_LOST = (AttributeError, LookupError, TypeError, ValueError)  # a path is no longer there
 
 
 def varying(executables: Iterable[Executable], arguments: Mapping[str, Any]) -> Dynamic:
@@ -23,7 +21,7 @@ def varying(executables: Iterable[Executable], arguments: Mapping[str, Any]) -> 
         for guard in executable.guards:
             try:
                 now = read(guard.source, arguments)
-            except _LOST:
+            except LOST:
                 continue
             if isinstance(guard.check, IsTensor):
                 found = dimensions.get(guard.source, frozenset()) | _sizes(guard.check, now)

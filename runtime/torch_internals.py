@@ -44,17 +44,18 @@ def is_profiling(function: Any) -> bool:
     return getattr(function, "__module__", None) == "torch._ops.profiler"
 
 
-def tensor_check(tensors: list[torch.Tensor], shapes: list[tuple[int | None, ...]]) -> Callable[..., bool]:
+def tensor_check(
+    tensors: list[torch.Tensor], shapes: list[tuple[int | None, ...]], strides: list[tuple[int, ...] | None]
+) -> Callable[..., bool]:
     """Whether as many tensors are of the same class, dtype, shape, strides, device and `requires_grad` as these.
 
-    None in one of the `shapes` is a size that may differ; the strides of such a tensor may, too.
+    None in one of the `shapes` is a size that may differ, None among the `strides` is those of a tensor that may.
     """
-    strides: list[Any] = [
-        [None] * len(shape) if None in shape or tensor.layout is not torch.strided else list(tensor.stride())
-        for tensor, shape in zip(tensors, shapes, strict=True)
-    ]
     sizes: list[Any] = [list(shape) for shape in shapes]
-    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides).check
+    steps: list[Any] = [
+        [None] * len(shape) if stride is None else list(stride) for shape, stride in zip(shapes, strides, strict=True)
+    ]
+    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=steps).check
     return check
 
 

@@ -34,7 +34,7 @@ class _Printer:
     def __init__(self, arguments: Mapping[str, Any]):
         self.arguments = arguments
         self.names: dict[Source, str] = {Argument(name): f"v{number}" for number, name in enumerate(arguments)}
-        self.tensors: dict[Source, tuple[int | None, ...]] = {}
+        self.tensors: dict[Source, IsTensor] = {}
         self.dicts: dict[Source, str] = {}
         self.constants: dict[str, Any] = {"torch": torch}
         self.lines = [f"def entry({', '.join(self.names.values())}):"]
@@ -138,7 +138,7 @@ class _Printer:
 
     def _tensor(self, source: Source, check: IsTensor) -> None:
         name = self.path(source)
-        self.tensors[source] = check.type.shape
+        self.tensors[source] = check
         if None in check.type.shape:
             self._require(f"{name}.is_contiguous()")
         if check.cls is not torch.nn.Parameter:
@@ -160,7 +160,8 @@ class _Printer:
         """The class, dtype, known sizes, strides, device and `requires_grad` of all tensors at once."""
         if self.tensors:
             tensors = [read(source, self.arguments) for source in self.tensors]
-            like = tensor_check(tensors, list(self.tensors.values()))
+            checks = self.tensors.values()
+            like = tensor_check(tensors, [check.type.shape for check in checks], [check.strides for check in checks])
             self._require(f"{self._constant(like)}({', '.join(map(self.path, self.tensors))})")
 
     # -------------------------------------------------------------- inputs

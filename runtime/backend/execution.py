@@ -13,7 +13,7 @@ from d2s.runtime.backend.entry import compile_entry
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
-from d2s.runtime.ir.sources import read
+from d2s.runtime.ir.sources import LOST, read
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
@@ -59,8 +59,8 @@ class Executable:
         """The inputs of the program, None if it is not for these arguments."""
         try:
             return self._entry(*arguments)
-        except (AttributeError, LookupError, TypeError, ValueError):
-            return None  # a path is no longer there
+        except LOST:
+            return None
 
     def run(self, inputs: tuple[Any, ...], arguments: Sequence[Any]) -> Any:
         """Run on the inputs for these arguments; write what the call writes.

@@ -91,6 +91,11 @@ class Member:
     table: str
     name: str
 
+    def of(self, module: Any) -> Any:
+        """What is there, if this is the object at `base`."""
+        own = attributes_of(module)
+        return (own[self.table] if self.table else own)[self.name]
+
     def __str__(self) -> str:
         return f"{self.base}.{self.name}"
 
@@ -109,11 +114,15 @@ class Item:
 Source = Argument | Constant | Global | Cell | Attribute | Member | Item
 
 
+# What reading raises where there is no such object any more.
+LOST = (AttributeError, LookupError, TypeError, ValueError)
+
+
 def read(source: Source, arguments: Mapping[str, Any]) -> Any:
     """The object that is found there now.
 
     Raises:
-        AttributeError, LookupError, ValueError: there is none any more.
+        LOST: there is none any more.
     """
     match source:
         case Argument(name):
@@ -126,9 +135,8 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return cell.cell_contents
         case Attribute(base, name):
             return getattr(read(base, arguments), name)
-        case Member(base, table, name):
-            own = attributes_of(read(base, arguments))
-            return (own[table] if table else own)[name]
+        case Member(base):
+            return source.of(read(base, arguments))
         case Item(base, key):
             return read(base, arguments)[key]
 

@@ -12,7 +12,6 @@ import torch
 from d2s.runtime.ir.program import ORDERED, PythonType, map_tree
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import Recorder, active_recorder
-from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.torch_internals import MODULE_BACKWARD_HOOK, module_backward_hook, replaced
 
 
@@ -32,8 +31,7 @@ def _applying(recorder: Recorder) -> Any:
         function = types.MethodType(original, cls)
         if active_recorder() is not recorder:
             return function(*args, **kwargs)
-        outputs = Outputs(recorder)
-        given = map_tree(lambda leaf: leaf if is_staged(leaf) else outputs.tree(leaf), args)
+        given = map_tree(Outputs(recorder).tree, args)
         with recorder.suspended():
             return recorder.record(function, given, kwargs, args, opaque=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import Block, Call, Effects, PythonType, Tree, Value, map_tree, walk_ops
+from d2s.runtime.ir.program import Block, Call, Effects, Tree, Value, map_tree, walk_ops
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.loops import aside
 from d2s.runtime.recording.outputs import Outputs
@@ -46,10 +46,9 @@ def recorded_as_it_is(recorder: Recorder, function: Any, converted: Callable[...
         if any(recorder.reachable.find(location.owner) is not None for location in recorder.journal.since(mark)):
             remedy = "return what it computes, and write it where it is called"
             raise _refused(function, "writes state that outlives the call", remedy)
-        outputs = Outputs(recorder)
         target, given = _target(function, args)
         result, seen = _result(recorder, answer)
-        operands, named = map_tree(lambda leaf: leaf if is_staged(leaf) else outputs.tree(leaf), (given, kwargs))
+        operands, named = map_tree(Outputs(recorder).tree, (given, kwargs))
         recorder.emit_call(target, operands, named, result, Effects(writes=_written(block), ordered=True))
         recorder.facts.forget_tensors()
         return seen
@@ -86,9 +85,7 @@ def _refused(function: Any, what: str, remedy: str) -> CaptureError:
 def _result(recorder: Recorder, answer: Any) -> tuple[Tree, Any]:
     """The result in the program, and what stands for it; what is known beforehand stays."""
     if is_staged(answer):
-        kind = recorder.type_of(answer) if isinstance(answer, torch.Tensor) else PythonType(type(answer))
-        kind = PythonType(answer.kind) if hasattr(answer, "kind") and not isinstance(answer, torch.Tensor) else kind
-        value = recorder.fresh(kind)
+        value = recorder.fresh(recorder.type_of(answer) if isinstance(answer, torch.Tensor) else answer.value.type)
         return value, recorder.stand_in(value)
     if type(answer) in (list, tuple):
         parts = [_result(recorder, item) for item in answer]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from d2s.runtime.errors import OWN_FOLDERS, RUNTIME_FOLDER, CaptureError, D2SError, failing_call
+from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
-from d2s.runtime.recording.locations import TORCH_FOLDER, line_of_raise, user_location
+from d2s.runtime.recording.locations import TORCH_FOLDER, is_own, line_of_raise, user_location
 from d2s.runtime.torch_internals import FAKE_ERRORS
 
 if TYPE_CHECKING:
@@ -58,20 +58,22 @@ def refuse_own(error: BaseException) -> None:
     users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
     if isinstance(error, UNSUPPORTED) and filename.startswith(TORCH_FOLDER):
         raise not_recorded(error) from error
-    if filename.startswith(tuple(OWN_FOLDERS)) and not users:
+    if is_own(filename) and not users:
         raise CaptureError("D2S901", f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def not_recorded(error: BaseException) -> CaptureError:
     """What to raise for an error of torch's that says that it can't do something with a fake tensor."""
-    reason = f"torch can't tell what the answer is like: {type(error).__name__}: {str(error).splitlines()[:1]}"
+    reason = f"torch can't tell what the answer is like: {type(error).__name__}: {_first_line(error)}"
     return CaptureError("D2S405", reason, "call this outside of the static function", user_location())
 
 
 def without_data(error: BaseException, what: str = "") -> CaptureError:
     """What to raise for an error of torch's that says that a fake tensor has no data."""
     reason = f"{what}torch has to know a value or a size that is not known before the run"
-    remedy = (
-        f"move this out of the static function, or take the size from another tensor ({str(error).splitlines()[0]})"
-    )
+    remedy = f"move this out of the static function, or take the size from another tensor ({_first_line(error)})"
     return CaptureError("D2S105", reason, remedy, user_location())

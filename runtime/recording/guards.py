@@ -19,11 +19,10 @@ import torch
 from d2s.runtime.ir.program import Input, Program, TensorType
 from d2s.runtime.ir.sources import Constant, Member, Source, attributes_of, is_users_name, prefixes, read
 from d2s.runtime.recording.journal import MISSING
-from d2s.runtime.recording.lifting import TABLES, Reachable, attribute_source, parts_of
+from d2s.runtime.recording.lifting import LEAVES, TABLES, Reachable, attribute_source, parts_of
 from d2s.runtime.recording.reads import Reads
 
-_BY_VALUE = (bool, int, float, complex, str, bytes, torch.dtype, torch.device)
-_BY_IDENTITY = (type(None), type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, enum.Enum)
+_BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.Enum)
 # Where a module keeps its hooks: most have none.
 _HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
 # Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
@@ -48,7 +47,8 @@ class IsObject:
 class IsTensor:
     """A tensor like this one: its class, type, strides and device, and whether it is a leaf of the gradients' graph.
 
-    `has_grad` is whether it has a gradient already, None where the function does not ask.
+    `strides` is None if they may be any; `has_grad` is whether it has a gradient already, None where the function
+    does not ask.
     """
 
     cls: type
@@ -123,7 +123,7 @@ def program_guards(
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
         found[source] = Guard(source, check)
-        if not isinstance(check, IsValue | IsObject | IsMissing | IsEmpty) and not isinstance(thing, _BY_VALUE):
+        if not isinstance(check, IsValue | IsObject | IsMissing | IsEmpty) and not isinstance(thing, LEAVES):
             first[id(thing)] = source, thing
         queue.extend(inside)
     return list(found.values())
@@ -139,14 +139,15 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
         return IsObject(thing), []
     if entry is not None and isinstance(thing, int | float):
         return HasForm(type(thing)), []  # a number that the program takes as it comes
-    if isinstance(thing, _BY_VALUE):
+    if isinstance(thing, LEAVES):
         return IsValue(thing), []
     if isinstance(thing, torch.Tensor):
         if entry is None:
             return HasForm(type(thing)), []
         assert isinstance(entry.value.type, TensorType)
         kind = TensorType(thing.dtype, entry.value.type.shape, thing.device, thing.requires_grad)
-        strides = thing.stride() if thing.layout is torch.strided else None
+        is_open = None in kind.shape or thing.layout is not torch.strided
+        strides = None if is_open else thing.stride()
         return IsTensor(type(thing), kind, strides, thing.is_leaf), []
     if isinstance(thing, torch.nn.Module):
         return HasForm(type(thing)), list(_read_of_module(source, thing, reads.of(thing)))
@@ -176,7 +177,7 @@ def _read_of_module(source: Source, module: torch.nn.Module, names: set[str]) ->
     for name in sorted(names - {"__dict__", "__class__"}):
         path = attribute_source(source, module, name)
         if isinstance(path, Member):
-            yield path, (own[path.table] if path.table else own)[name]
+            yield path, path.of(module)
             continue
         owner = next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
         if owner is None:

@@ -25,7 +25,8 @@ from d2s.runtime.ir.sources import (
     read,
 )
 
-_LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+# What nothing is inside of.
+LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 # Where a module of torch keeps what it is made of.
 TABLES = ("_parameters", "_buffers", "_modules")
 
@@ -76,7 +77,7 @@ class Reachable:
         queue = deque(starts)
         while queue:
             source, value = queue.popleft()
-            if isinstance(value, _LEAVES) or id(value) in self._sources:
+            if isinstance(value, LEAVES) or id(value) in self._sources:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)

@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 import types
+from functools import cache
 
 import torch
 
@@ -25,14 +26,25 @@ _ignored: list[str] = []
 def ignore_folder(path: str) -> None:
     """From now on code under this path is recorded as it is, as torch's is."""
     _ignored.append(path)
+    _is_left_alone.cache_clear()
+
+
+@cache
+def is_own(filename: str) -> bool:
+    """Whether a file is one of ours."""
+    return filename.startswith(tuple(OWN_FOLDERS))
 
 
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
-    filename = code.co_filename
+    return _is_left_alone(code.co_filename)
+
+
+@cache
+def _is_left_alone(filename: str) -> bool:
     if filename in _ASKING:
         return False
-    if filename.startswith((*_LEFT_ALONE, *OWN_FOLDERS, *_ignored)):
+    if is_own(filename) or filename.startswith((*_LEFT_ALONE, *_ignored)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import PythonType, Raise, Return, Role, Terminator, Tree, Write, WriteKind, values_in
+from d2s.runtime.ir.program import PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
 from d2s.runtime.ir.sources import Constant, Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
@@ -82,10 +82,9 @@ class Outputs:
             return self._call(types.MethodType, thing.__func__, owner) if values_in(owner) else thing
         if isinstance(thing, _CONSTANTS):
             return thing
-        source = self.recorder.reachable.find(thing)
-        if source is not None:
-            kind = PythonType(type(thing))
-            return self.recorder.input_value(thing, kind, source, Role.ARGUMENT)
+        found = self.recorder.object_value(thing)
+        if found is not None:
+            return found
         if id(thing) not in self._made:
             self._made[id(thing)] = self._make(thing)
         return self._made[id(thing)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import OWN_FOLDERS
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
+from d2s.runtime.recording.locations import is_own
 from d2s.runtime.torch_internals import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -47,7 +47,7 @@ class Reads:
 
         def noting(module: Any, name: str) -> Any:
             code = sys._getframe(1).f_code
-            if code not in _ACCESSORS and not code.co_filename.startswith(tuple(OWN_FOLDERS)):
+            if code not in _ACCESSORS and not is_own(code.co_filename):
                 self.note_location(AttributeLocation(module, name))
             return object.__getattribute__(module, name)
 

@@ -301,6 +301,11 @@ class Recorder(TorchFunctionMode):
         self._lifted.append(thing)
         return self._input(id(thing), value_type, source or Constant(thing, f"constant{len(self._inputs)}"), role)
 
+    def object_value(self, thing: Any) -> Value | None:
+        """The input for an object that can be reached from what the user gave; None for any other."""
+        source = self.reachable.find(thing)
+        return None if source is None else self.input_value(thing, PythonType(type(thing)), source, Role.ARGUMENT)
+
     def _input(self, key: Hashable, value_type: ValueType, source: Source, role: Role) -> Value:
         """The input of a key. Inputs have negative numbers, which are no op's."""
         if key not in self._inputs:
@@ -348,8 +353,8 @@ class Recorder(TorchFunctionMode):
             return leaf.value
         if isinstance(leaf, tuple):
             return self._tuple_operand(leaf)
-        source = None if isinstance(leaf, _UNCHANGING) else self.reachable.find(leaf)
-        return leaf if source is None else self.input_value(leaf, PythonType(type(leaf)), source, Role.ARGUMENT)
+        found = None if isinstance(leaf, _UNCHANGING) else self.object_value(leaf)
+        return leaf if found is None else found
 
     def _tuple_operand(self, tuple_: Any) -> Tree:
         """A named tuple, a Size, or what torch returns in the manner of a tuple."""

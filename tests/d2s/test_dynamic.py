@@ -92,9 +92,12 @@ def ranked(x):
     return y.sum(0), tuple(x.shape), f"{rows}"
 
 
-@pytest.mark.parametrize(
+of_any_size = pytest.mark.parametrize(
     "function", [decided, looped, reshaped, squeezed, ranked], ids=lambda function: function.__name__
 )
+
+
+@of_any_size
 def test_functions_of_any_size(function: Any) -> None:
     static = d2s.to_static(function, input_spec=[InputSpec([None, 4])], full_graph=True)
     for x in batches():
@@ -102,9 +105,7 @@ def test_functions_of_any_size(function: Any) -> None:
     assert len(static.programs) == 1
 
 
-@pytest.mark.parametrize(
-    "function", [decided, looped, reshaped, squeezed, ranked], ids=lambda function: function.__name__
-)
+@of_any_size
 def test_a_size_that_changes_is_left_open(function: Any) -> None:
     static = d2s.to_static(function, full_graph=True)
     for x in batches():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from compare import outcome, same
+from compare import detached, outcome, same
 
 import d2s
 from d2s.runtime.ir.program import Program
@@ -60,18 +60,10 @@ def observe(function: Callable[..., Any], *args: Any) -> Any:
     if tensors:
         torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
         gradients = [value.grad for value in args if isinstance(value, torch.Tensor)]
-    return _detached(answer), _detached(list(args)), gradients
+    return detached(answer), detached(list(args)), gradients
 
 
 def _flat(tree: Any) -> list[Any]:
     if isinstance(tree, dict):
         tree = list(tree.values())
     return [leaf for item in tree for leaf in _flat(item)] if isinstance(tree, list | tuple) else [tree]
-
-
-def _detached(tree: Any) -> Any:
-    if isinstance(tree, torch.Tensor):
-        return tree.detach()
-    if isinstance(tree, list | tuple):
-        return type(tree)(map(_detached, tree))
-    return {key: _detached(item) for key, item in tree.items()} if isinstance(tree, dict) else tree

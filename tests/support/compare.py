@@ -25,3 +25,12 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, tuple | list):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     return type(left) is type(right) and left == right
+
+
+def detached(tree: Any) -> Any:
+    """The same result without history."""
+    if isinstance(tree, torch.Tensor):
+        return tree.detach()
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(detached, tree))
+    return {key: detached(item) for key, item in tree.items()} if isinstance(tree, dict) else tree

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from compare import outcome, same
+from compare import detached, outcome, same
 from torch import nn
 
 import d2s
@@ -42,13 +42,7 @@ def step(net: Any, x: torch.Tensor) -> Any:
             if isinstance(tensor, torch.Tensor) and tensor.requires_grad and not torch.is_inference_mode_enabled():
                 tensor.square().sum().backward(retain_graph=True)
     gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
-    return _detached(answer), x.grad, gradients
-
-
-def _detached(answer: Any) -> Any:
-    if isinstance(answer, tuple):
-        return tuple(map(_detached, answer))
-    return answer.detach() if isinstance(answer, torch.Tensor) else answer
+    return detached(answer), x.grad, gradients
 
 
 def agree(static: Any, eager: Any, inputs: Iterable[torch.Tensor] = BOTH_WAYS, ways: int = 2) -> None:
