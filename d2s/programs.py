@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from d2s.conversion import convert
-from d2s.errors import CaptureError, ConversionError, SourceError
+from d2s.errors import CaptureError, ConversionError, D2SError, SourceError
 from d2s.events import tell
 from d2s.input_spec import Specification
 from d2s.runtime.backend.execution import Executable
+from d2s.runtime.errors import VerificationError
 from d2s.runtime.recording.capture import capture
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
+from d2s.runtime.recording.exceptions import own_failure
 from d2s.varying import varying, what_varies
 
 MOST_PROGRAMS = 32
@@ -103,6 +105,10 @@ class Programs:
             executable = self._capture_as_open_as_can_be(bound)
         except (CaptureError, SourceError) as error:
             raise self._refused(error) from error
+        except Exception as error:
+            if isinstance(error, D2SError) and not isinstance(error, VerificationError):
+                raise  # a mistake of the user's, with a message for them
+            raise self._refused(own_failure(error)) from error
         inputs = executable.inputs_for(tuple(bound.arguments.values()))
         if inputs is None:
             raise self._refused(

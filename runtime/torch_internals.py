@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv, statically_known_true
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from d2s.runtime.ir.modes import Autocast, Modes
 
@@ -239,6 +239,27 @@ def forget_constant(tensor: torch.Tensor) -> torch.Tensor:
 def without_recording() -> Any:
     """A context in which no torch-function mode sees what is asked of a tensor."""
     return torch._C.DisableTorchFunction()
+
+
+@contextmanager
+def without_modes() -> Iterator[None]:
+    """What is asked of torch inside is done, not recorded and not done on fakes."""
+    with _disable_current_modes(), without_recording():
+        yield
+
+
+def real_zeros(fake: torch.Tensor) -> torch.Tensor:
+    """A tensor with data of the type, strides and autograd role of a fake, or a view of one; its numbers are zero.
+
+    Raises:
+        Exception: a size is unknown.
+    """
+    with torch.inference_mode(fake.is_inference()), torch.enable_grad():
+        if fake._base is not None:
+            return real_zeros(fake._base).as_strided(fake.shape, fake.stride(), fake.storage_offset())
+        made = torch.empty_strided(tuple(fake.shape), fake.stride(), dtype=fake.dtype, device=fake.device)
+        made.zero_().requires_grad_(fake.requires_grad)
+        return made if fake.is_leaf else made.clone()
 
 
 def storage_key(tensor: torch.Tensor) -> int | None:

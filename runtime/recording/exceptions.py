@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
-from d2s.runtime.recording.locations import TORCH_FOLDER, is_own, line_of_raise, user_location
+from d2s.runtime.recording.locations import TORCH_FOLDER, is_left_alone, is_own, line_of_raise, user_location
 from d2s.runtime.torch_internals import FAKE_ERRORS
 
 if TYPE_CHECKING:
@@ -51,15 +52,19 @@ def refuse_own(error: BaseException) -> None:
     """
     if isinstance(error, FAKE_ERRORS):
         raise without_data(error) from error
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    filename = trace.tb_frame.f_code.co_filename if trace else ""
-    users = failing_call(error) is not None or filename.startswith(_FOR_THE_USER)
-    if isinstance(error, UNSUPPORTED) and filename.startswith(TORCH_FOLDER):
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, UNSUPPORTED) and codes[-1].co_filename.startswith(TORCH_FOLDER):
         raise not_recorded(error) from error
-    if is_own(filename) and not users:
-        raise CaptureError("D2S901", f"d2s failed: {type(error).__name__}: {error}", "report it") from error
+    # Torch and the standard library raise on behalf of who called them.
+    askers = (code.co_filename for code in reversed(codes) if is_own(code.co_filename) or not is_left_alone(code))
+    asker = next(askers, "")
+    if is_own(asker) and not asker.startswith(_FOR_THE_USER) and failing_call(error) is None:
+        raise own_failure(error) from error
+
+
+def own_failure(error: BaseException) -> CaptureError:
+    """What to raise for an error that is a bug of ours."""
+    return CaptureError("D2S901", f"d2s failed: {type(error).__name__}: {_first_line(error)}", "report it")
 
 
 def _first_line(error: BaseException) -> str:

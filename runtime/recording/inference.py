@@ -14,7 +14,7 @@ import torch
 
 from d2s.runtime.ir.program import map_tree
 from d2s.runtime.recording.structures import rebuilt, tensors_in
-from d2s.runtime.torch_internals import SIZE_NEEDED, EffectsWatch, FakeWorld, storage_key, version
+from d2s.runtime.torch_internals import SIZE_NEEDED, EffectsWatch, FakeWorld, real_zeros, storage_key, version, without_modes
 
 _PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 
@@ -67,6 +67,28 @@ def infer(
         if found is None:
             raise error
         return found
+
+
+def only_fakes_fail(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether a function of torch that raised for fake tensors does not for real ones of the same types.
+
+    False if that can't be tried, for a size or a number is unknown.
+    """
+    made: dict[int, torch.Tensor] = {}
+
+    def real(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        if id(leaf) not in made:
+            made[id(leaf)] = real_zeros(leaf)
+        return made[id(leaf)]
+
+    with without_modes(), torch.random.fork_rng(devices=()):
+        try:
+            func(*map_tree(real, args), **map_tree(real, kwargs))
+        except Exception:
+            return False
+    return True
 
 
 def _run(watch: EffectsWatch, func: Callable[..., Any], args: Any, kwargs: Any) -> Inferred:

@@ -39,7 +39,7 @@ from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
-from d2s.runtime.recording.inference import Inferred, Labels, infer
+from d2s.runtime.recording.inference import Inferred, Labels, infer, only_fakes_fail
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
@@ -508,6 +508,8 @@ class Recorder(TorchFunctionMode):
         except UNSUPPORTED as error:
             raise not_recorded(error) from error
         except Exception as error:
+            if opaque or only_fakes_fail(func, fake_args, fake_kwargs):
+                raise not_recorded(error) from error
             # If it leaves the function, the program makes this very call, which raises the true message.
             mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
             raise
