@@ -113,6 +113,10 @@ def _remember(code: types.CodeType) -> None:
             _remember(constant)
 
 
+# What a rewritten function is called while it is compiled: its own name, where it is used inside, is a global.
+_REWRITTEN = "_rewritten"
+
+
 def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     """Compile a definition as if it stood where the original stands.
 
@@ -121,7 +125,8 @@ def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     """
     free = [*original.co_freevars, OPERATORS]
     owner = _owner(original.co_qualname)
-    inner: Any = function
+    inner: Any = copy.copy(function)
+    inner.name = _REWRITTEN
     if owner is not None:
         # Underscores before the name of the class don't change how it mangles, and keep the name a global.
         owner = "_" * 8 + owner.lstrip("_")
@@ -133,7 +138,7 @@ def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     module = gast.fix_missing_locations(gast.Module([outer], []))
     compiled = compile(gast.gast_to_ast(module), original.co_filename, "exec", dont_inherit=True)
     code = compiled
-    for name in ("_provider", owner, function.name):
+    for name in ("_provider", owner, _REWRITTEN):
         code = _inner_code(code, name) if name else code
     return code.replace(co_name=original.co_name, co_qualname=original.co_qualname)
 

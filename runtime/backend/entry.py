@@ -10,7 +10,18 @@ import torch
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.ir.program import Call, Program, Role, TensorType, walk_ops
 from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
-from d2s.runtime.recording.guards import Guard, HasForm, IsEmpty, IsMissing, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.guards import (
+    Guard,
+    HasContents,
+    HasForm,
+    IsEmpty,
+    IsMissing,
+    IsObject,
+    IsSame,
+    IsTensor,
+    IsValue,
+)
+from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.torch_internals import AUTOCAST_DEVICES, storage_key, tensor_check
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
@@ -115,6 +126,9 @@ class _Printer:
             self._tensor(guard.source, check)
         elif isinstance(check, IsSame):
             self._require(f"{name} is {self.path(check.other)}")
+        elif isinstance(check, HasContents):
+            of, contents = self._constant(contents_of), self._constant(check.contents)
+            self._require(f"type({name}) is {self._constant(check.cls)} and {of}({name}) == {contents}")
         else:
             self._form(name, check)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import os
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -171,10 +172,15 @@ def free_variables(function: Any) -> list[Source]:
 
 
 def _along(source: Source, value: Any, attributes: list[str]) -> Iterator[Source]:
-    """A source, and those of the attributes that follow it as long as they are of Python modules of the user's."""
+    """A source, and those of the attributes that follow it as long as they are of Python modules of the user's.
+
+    The environment of the process is the user's too.
+    """
     yield source
     for name in attributes:
-        if not isinstance(value, types.ModuleType) or not is_users_name(value.__name__) or not hasattr(value, name):
+        if not isinstance(value, types.ModuleType) or not hasattr(value, name):
+            return
+        if not is_users_name(value.__name__) and getattr(value, name) is not os.environ:
             return
         source, value = Attribute(source, name), getattr(value, name)
         yield source

@@ -17,6 +17,7 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import and_test, if_expression, or_test, truth
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.texts import format_value
+from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -202,6 +203,8 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.any: any_,
     builtins.all: all_,
     builtins.next: next_,
+    builtins.setattr: set_named,
+    builtins.delattr: delete_attribute,
     torch.set_grad_enabled: set_grad_enabled,
     **{function: _drawn(function, float) for function in _FLOATS},
     **{function: _drawn(function, int) for function in (random.randint, random.randrange, random.getrandbits)},

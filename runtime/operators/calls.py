@@ -14,21 +14,21 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import CannotConvertError
+from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
+from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.texts import members
-from d2s.runtime.operators.writes import note_contents
+from d2s.runtime.operators.unseen import C_FUNCTIONS, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import stores
-from d2s.runtime.recording.journal import CONTAINERS, CellLocation, GlobalLocation
+from d2s.runtime.recording.journal import CellLocation, GlobalLocation
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES
-
-_READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
+from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
 
 # Those of the functions with an operator of their own that are methods, such as `random.random`.
 _METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
@@ -71,13 +71,13 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
-    if isinstance(function, types.BuiltinFunctionType | types.MethodWrapperType):
+    if isinstance(function, C_FUNCTIONS):
         owner = getattr(function, "__self__", None)
-        if isinstance(owner, CONTAINERS) and function.__name__ not in _READERS:
-            note_contents(owner)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):
             return _of_text(recorder, function)
-        return _effect(recorder, function) if function in _EFFECTS else REPLACEMENTS.get(function, function)
+        if function in _EFFECTS:
+            return _effect(recorder, function)
+        return REPLACEMENTS.get(function) or _left(function, of_c)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
     if isinstance(function, types.FunctionType):
@@ -88,15 +88,30 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         if isinstance(function.__self__, logging.Logger) and function.__name__ in _LOGGING:
             return _effect(recorder, function)
         inner = converted(recorder, function.__func__)
-        return function if inner is function.__func__ else types.MethodType(inner, function.__self__)
+        is_same = inner is function.__func__
+        return _left(function, of_python) if is_same else types.MethodType(inner, function.__self__)
     if isinstance(function, functools.partial):
         return functools.partial(converted(recorder, function.func), *function.args, **function.keywords)
+    if isinstance(function, CACHED):
+        return of_cached(function)
     if isinstance(function, torch.nn.Module):
         return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
     method = getattr(type(function), "__call__", None)  # noqa: B004
     if isinstance(method, types.FunctionType) and not is_left_alone(method.__code__):
         return types.MethodType(converted(recorder, method), function)
-    return function
+    return _left(function)
+
+
+def _left(function: Any, form: Callable[[Any], Any] = lambda function: function) -> Any:
+    """The form of a function that is not rewritten, `form` of it unless it can't be part of a program."""
+    if not is_outside(function):
+        return form(function)
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        reason = f"{function.__name__}() asks for, or changes, what is outside of the program"
+        raise CaptureError("D2S308", reason, "call it before the static function or after")
+
+    return refused
 
 
 def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
@@ -128,7 +143,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     if function in _EFFECTS:
         return _effect(recorder, function)
     if is_left_alone(function.__code__):
-        return function
+        return _left(function)
     recorder.reachable.add_globals(function)
     note_stores(recorder, function)
     try:
@@ -152,7 +167,7 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     init = cls.__init__
     plain = type(cls).__call__ is type.__call__
     if not plain or not isinstance(init, types.FunctionType) or is_left_alone(init.__code__):
-        return cls
+        return _calling(cls) if cls in (map, filter) else cls
     new_init = _converted_function(recorder, init)
     if new_init is init:
         return cls
@@ -162,6 +177,16 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
         if isinstance(made, cls):
             new_init(made, *args, **kwargs)
         return made
+
+    return construct
+
+
+def _calling(cls: Any) -> Callable[..., Any]:
+    """A class whose objects call what they are given."""
+
+    def construct(function: Any, *args: Any) -> Any:
+        note_arguments(cls, (function, *args))
+        return cls(function, *args)
 
     return construct
 
@@ -195,8 +220,5 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
             if own is not None:
                 vars(module)["forward"] = own
 
-    torch.nn.Module.__call__ = recording_call
-    try:
+    with replaced(torch.nn.Module, "__call__", recording_call), recording_cached_properties(recorder, converted):
         yield
-    finally:
-        torch.nn.Module.__call__ = original

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import operator
+import os
+import types
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
+from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.structures import contents_of
 
 _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
     "+=": operator.iadd,
@@ -35,21 +40,59 @@ def note_contents(container: Any) -> None:
         recorder.journal.note(ContentsLocation(container))
 
 
-def _note_attribute(owner: Any, name: str) -> None:
+def note_attribute(owner: Any, name: str) -> None:
+    """Tell the journal that an attribute is about to change."""
     recorder = active_recorder()
     if recorder is not None and not isinstance(owner, torch.Tensor):
         recorder.journal.note(AttributeLocation(owner, name))
 
 
+def unseen(what: str) -> CaptureError:
+    """What to raise where an object is changed, or kept, of which the journal can't tell."""
+    return CaptureError("D2S307", what, "use a tensor, an attribute, a list or a dict", user_location())
+
+
+def _refuse_block(owner: Any) -> None:
+    """Go on only if an object is no block of numbers, such as an array of numpy's.
+
+    Raises:
+        CaptureError: it is.
+    """
+    if active_recorder() is not None and contents_of(owner) is not None:
+        raise unseen(f"a {type(owner).__name__} is changed, which d2s can't do again at each run")
+
+
+def note_object(owner: Any) -> None:
+    """Tell the journal that an object is about to change, in its attributes or in the containers there."""
+    note_contents(owner)
+    _refuse_block(owner)
+    if active_recorder() is not None and owner is os.environ:
+        reason = "a variable of the environment is changed, which the other programs see"
+        raise CaptureError("D2S308", reason, "change it before the static function or after")
+    if active_recorder() is None or isinstance(owner, torch.nn.Module | torch.Tensor | type | types.ModuleType):
+        return
+    attributes = getattr(owner, "__dict__", {})
+    note_contents(attributes)
+    for held in attributes.values():
+        note_contents(held)
+        for inner in held if isinstance(held, list | tuple) else ():
+            note_contents(inner)
+
+
 def set_attribute(value: Any, owner: Any, name: str) -> None:
     """`owner.name = value`."""
-    _note_attribute(owner, name)
+    note_attribute(owner, name)
     setattr(owner, name, value)
+
+
+def set_named(owner: Any, name: str, value: Any) -> None:
+    """`setattr(owner, name, value)`."""
+    set_attribute(value, owner, name)
 
 
 def delete_attribute(owner: Any, name: str) -> None:
     """`del owner.name`."""
-    _note_attribute(owner, name)
+    note_attribute(owner, name)
     delattr(owner, name)
 
 
@@ -60,13 +103,13 @@ def update_attribute(owner: Any, name: str, symbol: str, value: Any) -> None:
 
 def set_item(value: Any, owner: Any, key: Any) -> None:
     """`owner[key] = value`."""
-    note_contents(owner)
+    note_object(owner)
     owner[key] = value
 
 
 def delete_item(owner: Any, key: Any) -> None:
     """`del owner[key]`."""
-    note_contents(owner)
+    note_object(owner)
     del owner[key]
 
 
@@ -78,4 +121,5 @@ def update_item(owner: Any, key: Any, symbol: str, value: Any) -> None:
 def update(old: Any, symbol: str, value: Any) -> Any:
     """What `old += value` and the like bind; lists, sets and tensors are changed in place."""
     note_contents(old)
+    _refuse_block(old)
     return _UPDATES[symbol](old, value)

@@ -7,6 +7,7 @@ constant must be what they were; tensors must be of the type that they were; con
 from __future__ import annotations
 
 import enum
+import os
 import sys
 import types
 from collections import deque
@@ -21,6 +22,7 @@ from d2s.runtime.ir.sources import Constant, Member, Source, attributes_of, is_u
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import LEAVES, TABLES, Reachable, attribute_source, parts_of
 from d2s.runtime.recording.reads import Reads
+from d2s.runtime.recording.structures import contents_of
 
 _BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.Enum)
 # Where a module keeps its hooks: most have none.
@@ -78,13 +80,21 @@ class IsEmpty:
 
 
 @dataclass(frozen=True)
+class HasContents:
+    """A block of numbers, such as an array of numpy's, that holds these."""
+
+    cls: type
+    contents: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class IsSame:
     """The very object that another path leads to."""
 
     other: Source
 
 
-Check = IsValue | IsObject | IsTensor | HasForm | IsSame | IsMissing | IsEmpty
+Check = IsValue | IsObject | IsTensor | HasForm | HasContents | IsSame | IsMissing | IsEmpty
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,10 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
         return IsMissing(), []
     if isinstance(thing, type | types.FunctionType):
         return IsObject(thing), list(parts_of(source, thing))
-    if isinstance(thing, _BY_IDENTITY) or type(thing).__module__ in _OPAQUE:
+    contents = contents_of(thing)
+    if contents is not None:
+        return HasContents(type(thing), contents), []
+    if isinstance(thing, _BY_IDENTITY) or (type(thing).__module__ in _OPAQUE and thing is not os.environ):
         return IsObject(thing), []
     if entry is not None and isinstance(thing, int | float):
         return HasForm(type(thing)), []  # a number that the program takes as it comes

@@ -14,7 +14,15 @@ import torch
 
 from d2s.runtime.ir.program import map_tree
 from d2s.runtime.recording.structures import rebuilt, tensors_in
-from d2s.runtime.torch_internals import SIZE_NEEDED, EffectsWatch, FakeWorld, real_zeros, storage_key, version, without_modes
+from d2s.runtime.torch_internals import (
+    SIZE_NEEDED,
+    EffectsWatch,
+    FakeWorld,
+    real_zeros,
+    storage_key,
+    version,
+    without_modes,
+)
 
 _PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import io
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Role
 from d2s.runtime.ir.sources import (
     Attribute,
@@ -22,8 +24,10 @@ from d2s.runtime.ir.sources import (
     free_variables,
     is_empty,
     is_users_name,
+    prefixes,
     read,
 )
+from d2s.runtime.recording.locations import user_location
 
 # What nothing is inside of.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
@@ -81,6 +85,9 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
+            # Modules hold much that is not read: what is, is checked then.
+            if not any(isinstance(step, Member) for step in prefixes(source)):
+                refuse_iterator(value)
             queue.extend(parts_of(source, value))
 
 
@@ -107,10 +114,21 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
         yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
         defaults = {name: getattr(value, name) for name in ("__defaults__", "__kwdefaults__")}
         yield from ((Attribute(source, name), item) for name, item in defaults.items() if item)
-    elif not isinstance(value, types.BuiltinFunctionType):
+    if not isinstance(value, torch.nn.Module | types.FunctionType | types.MethodType | types.BuiltinFunctionType):
         yield from ((Attribute(source, name), item) for name, item in own.items())
     of_class = class_data(type(value))
     yield from ((Attribute(source, name), item) for name, item in of_class.items() if name not in own)
+
+
+def refuse_iterator(value: Any) -> None:
+    """Go on only if an object of the user's is no iterator: what it has given can't be taken back.
+
+    Raises:
+        CaptureError: it is.
+    """
+    if isinstance(value, Iterator) and not isinstance(value, io.IOBase):  # loggers hold files
+        reason = f"a {type(value).__name__} gives other items at each run"
+        raise CaptureError("D2S301", reason, "pass an item of it, or a list", user_location())
 
 
 def is_looked_into(value: Any) -> bool:

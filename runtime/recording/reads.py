@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
+from d2s.runtime.recording.lifting import refuse_iterator
 from d2s.runtime.recording.locations import is_own
 from d2s.runtime.torch_internals import replaced
 
@@ -49,6 +50,7 @@ class Reads:
             code = sys._getframe(1).f_code
             if code not in _ACCESSORS and not is_own(code.co_filename):
                 self.note_location(AttributeLocation(module, name))
+                refuse_iterator(object.__getattribute__(module, "__dict__").get(name))
             return object.__getattribute__(module, name)
 
         with replaced(torch.nn.Module, "__getattribute__", noting):

@@ -28,3 +28,15 @@ def tensors_in(tree: Any) -> list[torch.Tensor]:
     if isinstance(tree, dict):
         return [tensor for item in tree.values() for tensor in tensors_in(item)]
     return []
+
+
+def contents_of(thing: Any) -> tuple[Any, ...] | None:
+    """The kind, form and bytes of a block of numbers that can change, such as an array of numpy's; else None."""
+    if isinstance(thing, bytes | torch.Tensor):
+        return None
+    try:
+        view = memoryview(thing)
+        is_number = view.readonly and not view.shape
+        return None if is_number else (view.format, view.shape, view.tobytes())
+    except (TypeError, ValueError, NotImplementedError):
+        return None

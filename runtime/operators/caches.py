@@ -1,0 +1,64 @@
+"""Functions and properties that remember their answers: what is remembered must be no stand-in of a recording."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.ir.program import leaves_of
+from d2s.runtime.operators.writes import note_attribute
+from d2s.runtime.recording.lifting import LEAVES
+from d2s.runtime.recording.locations import is_left_alone, user_location
+from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.structures import tensors_in
+from d2s.runtime.torch_internals import is_fake, replaced, without_modes
+
+CACHED = type(functools.cache(len))
+
+
+def of_cached(function: Any) -> Callable[..., Any]:
+    """The form of a function with a cache of `functools`: it is called as in eager, and its answer is a constant.
+
+    For the same numbers and texts the cache gives the same answer at each run.
+    """
+
+    def cached(*args: Any, **kwargs: Any) -> Any:
+        if not all(isinstance(leaf, LEAVES) for leaf in leaves_of((args, kwargs))):
+            raise _refused(function, "is given more than numbers and texts")
+        recorder = active_recorder()
+        assert recorder is not None
+        with recorder.suspended(), without_modes():
+            answer = function(*args, **kwargs)
+        if any(map(is_fake, tensors_in(answer))):
+            function.cache_clear()
+            raise _refused(function, "reads what the static function has changed")
+        return answer
+
+    return cached
+
+
+def _refused(function: Any, what: str) -> CaptureError:
+    reason = f"{function.__qualname__} remembers its answers, and {what}"
+    return CaptureError("D2S307", reason, "call the function without the cache", user_location())
+
+
+@contextmanager
+def recording_cached_properties(recorder: Recorder, converted: Callable[..., Any]) -> Iterator[None]:
+    """While a recording goes on, what a `functools.cached_property` computes is written by the program."""
+    original = functools.cached_property.__get__
+
+    def get(self: Any, instance: Any, owner: Any = None) -> Any:
+        is_new = instance is not None and self.attrname not in vars(instance)
+        if not is_new or active_recorder() is not recorder or is_left_alone(self.func.__code__):
+            return original(self, instance, owner)
+        value = converted(recorder, types.MethodType(self.func, instance))()
+        note_attribute(instance, self.attrname)
+        vars(instance)[self.attrname] = value
+        return value
+
+    with replaced(functools.cached_property, "__get__", get):
+        yield

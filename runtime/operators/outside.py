@@ -1,0 +1,49 @@
+"""Functions whose answer is another at each call, or that do something that is no change of an object.
+
+A program would repeat what they answered when it was captured, and not repeat what they did.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextvars
+import datetime
+import io
+import os
+import pathlib
+import random
+from typing import Any
+
+import torch
+
+# Modules of functions for files, processes, and numbers drawn by chance.
+_MODULES = frozenset(
+    "os posix nt genericpath shutil glob subprocess tempfile socket _socket secrets uuid time urllib.request "
+    "torch.random torch.serialization".split()
+)
+# Of those the functions that only compute.
+_COMPUTE = os.fspath, os.fsencode, os.fsdecode, os.path.commonprefix
+# What objects of these classes do, but for the methods of the classes beside them.
+_CLASSES: tuple[tuple[type, type], ...] = (
+    (io.IOBase, object),
+    (pathlib.Path, pathlib.PurePath),
+    (random.Random, object),
+    (torch.Generator, object),
+    (contextvars.ContextVar, object),
+)
+_NOW = frozenset("now utcnow today".split())
+_SINGLE = builtins.open, builtins.input, builtins.id
+
+
+def is_outside(function: Any) -> bool:
+    """Whether a function of Python's or of a library asks for, or changes, what is no object of the program's."""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if isinstance(owner, type) and issubclass(owner, datetime.date):
+        return name in _NOW
+    for cls, computing in _CLASSES:
+        if isinstance(owner, cls):
+            return not hasattr(computing, name)
+    if any(function is computing for computing in _COMPUTE):
+        return False
+    module = getattr(function, "__module__", None) or type(owner).__module__
+    return any(function is single for single in _SINGLE) or module in _MODULES or module.startswith("numpy.random")

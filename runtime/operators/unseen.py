@@ -1,0 +1,95 @@
+"""Functions that are called as they are, not rewritten, tell the journal of what they may change."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from d2s.runtime.operators.texts import members
+from d2s.runtime.operators.writes import note_attribute, note_contents, note_object, unseen
+from d2s.runtime.recording.journal import CONTAINERS
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.structures import contents_of
+
+_READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
+_SETTERS = frozenset({"__setattr__", "__delattr__"})
+# What methods in C belong to that keep nothing of their arguments.
+_KEEP_NOTHING = (types.ModuleType, type, str, bytes, tuple, frozenset, int, float, complex, torch.Tensor, slice)
+C_FUNCTIONS = (
+    types.BuiltinFunctionType,
+    types.MethodWrapperType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+)
+
+
+def of_c(function: Any) -> Any:
+    """The form of a function that is written in C."""
+    owner = getattr(function, "__self__", None)
+    if _is_torchs(owner) or owner is builtins:
+        return function
+    if isinstance(owner, CONTAINERS):
+        if function.__name__ not in _READERS:
+            note_contents(owner)
+        return function
+    keeps = owner is not None and not isinstance(owner, _KEEP_NOTHING) and function.__name__ not in _SETTERS
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        if keeps and any(map(is_staged, members([args, kwargs]))):
+            what = f"{function.__name__}() of a {type(owner).__name__}"
+            raise unseen(f"{what} may keep a value that is known only at run time")
+        given = args if owner is None or isinstance(owner, types.ModuleType) else (owner, *args)
+        note_arguments(function, given)
+        with _blocks_unchanged(given):
+            return function(*args, **kwargs)
+
+    return noted
+
+
+def of_python(method: types.MethodType) -> Any:
+    """The form of a method in Python that is not rewritten, such as one of a class of the standard library."""
+    owner = method.__self__
+    if (_is_torchs(owner) and method.__name__ not in _SETTERS) or method.__name__ in _READERS:
+        return method
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        note_object(owner)
+        note_arguments(method, (owner, *args))
+        return method(*args, **kwargs)
+
+    return noted
+
+
+def note_arguments(function: Any, args: tuple[Any, ...]) -> None:
+    """Tell the journal of what a function may change among its arguments."""
+    if function.__name__ in _SETTERS and len(args) > 1:
+        note_attribute(args[0], args[1])
+        return
+    for arg in args:
+        note_contents(arg.__self__ if isinstance(arg, types.BuiltinFunctionType) else arg)
+
+
+@contextmanager
+def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
+    """Around a call that must not change an array of numpy's or the like among its arguments.
+
+    Raises:
+        CaptureError: it did. The array is as it was.
+    """
+    before = [(arg, copy.copy(arg)) for arg in args if contents_of(arg) is not None]
+    yield
+    for block, was in before:
+        if contents_of(block) != contents_of(was):
+            block[slice(None)] = was
+            raise unseen(f"a {type(block).__name__} is changed, which d2s can't do again at each run")
+
+
+def _is_torchs(owner: Any) -> bool:
+    kind = owner if isinstance(owner, type) else type(owner)
+    return isinstance(owner, torch.Tensor) or kind.__module__.partition(".")[0] == "torch"
