@@ -17,6 +17,7 @@ from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.naming import Namer, names_in
 from d2s.transforms.pipeline import CALLS_ONLY, Watch, run_passes
 from d2s.transforms.printing import to_source
+from d2s.transforms.visibility import show_variables
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     """
     free = [*original.co_freevars, OPERATORS]
     owner = _owner(original.co_qualname)
-    inner: Any = copy.copy(function)
+    inner: Any = copy.deepcopy(function)
+    show_variables(inner)
     inner.name = _REWRITTEN
     if owner is not None:
         # Underscores before the name of the class don't change how it mangles, and keep the name a global.
@@ -140,7 +142,28 @@ def _compile(function: Any, original: types.CodeType) -> types.CodeType:
     code = compiled
     for name in ("_provider", owner, _REWRITTEN):
         code = _inner_code(code, name) if name else code
-    return code.replace(co_name=original.co_name, co_qualname=original.co_qualname)
+    return _with_users_names(code, original, original)
+
+
+def _with_users_names(code: types.CodeType, original: types.CodeType, scope: types.CodeType) -> types.CodeType:
+    """Rewritten code whose functions are called, in tracebacks and debuggers, as in `original`.
+
+    A function that a pass has made, such as the side of an `if`, is called as the one around it, the `scope`.
+    """
+    inner = {(part.co_name, part.co_firstlineno): part for part in _parts(scope)}
+
+    def named(constant: Any) -> Any:
+        if not isinstance(constant, types.CodeType):
+            return constant
+        found = inner.get((constant.co_name, constant.co_firstlineno))
+        return _with_users_names(constant, found or original, found or scope)
+
+    constants = tuple(map(named, code.co_consts))
+    return code.replace(co_name=original.co_name, co_qualname=original.co_qualname, co_consts=constants)
+
+
+def _parts(code: types.CodeType) -> list[types.CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
 
 
 def _owner(qualname: str) -> str | None:

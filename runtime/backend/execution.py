@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import traceback
 import types
 import weakref
@@ -91,7 +92,8 @@ class Executable:
         for frame, line in traceback.walk_tb(error.__traceback__):
             place = place_of(frame.f_code, line)
             if place is not None:
-                error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}')
+                text = linecache.getline(place.filename, place.line).strip()
+                error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}\n    {text}')
 
 
 def _location(write: Write, arguments: Mapping[str, Any]) -> Location:

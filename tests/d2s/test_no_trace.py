@@ -113,7 +113,7 @@ class Interrupt(BaseException):
 def failing_at(step: int, original: Callable[..., Any], kind: type[BaseException]) -> tuple[Callable[..., Any], list]:
     """A function that fails at its `step`-th call as if there were a bug in d2s, and a list of its calls."""
     calls: list[int] = []
-    names = {"original": original, "calls": calls, "step": step, "kind": kind}
+    names: dict[str, Any] = {"original": original, "calls": calls, "step": step, "kind": kind}
     source = (
         "def failing(*args, **kwargs):\n"
         "    calls.append(1)\n"

@@ -29,6 +29,8 @@ import d2s
 class Holder:
     """An object with attributes."""
 
+    factor = 2.0
+
     @functools.cached_property
     def mask(self):
         return torch.ones(2) * self.factor
@@ -211,7 +213,7 @@ def environment(x):
 
 
 def variable(x):
-    return x * int(os.getenv("D2S_SCALE"))
+    return x * int(os.getenv("D2S_SCALE", "0"))
 
 
 def writes_the_environment(x):
@@ -327,7 +329,7 @@ def test_a_function_may_name_itself():
 
     check(halved, 3)
     check(remembered, 1)
-    assert same(remembered.seen, torch.ones(2))
+    assert same(remembered.seen, torch.ones(2))  # type: ignore[attr-defined]
 
 
 def halved(x, n):
@@ -335,5 +337,5 @@ def halved(x, n):
 
 
 def remembered(x, n):
-    remembered.seen = x * n
+    remembered.seen = x * n  # type: ignore[attr-defined]
     return x
