@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from d2s.commands import run, show_explanation, show_stages
 from d2s.errors import D2SError
 from d2s.files import ConvertedFile, convert_text
 
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status, 2 for bad input."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        options.command(options)
     except (D2SError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         print(f"d2s: {reason}", file=sys.stderr)
@@ -36,7 +37,25 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("-o", "--output", type=Path, metavar="OUT", help="write here, not to standard output")
     convert.add_argument("--diff", action="store_true", help="show what changes instead of the new file")
     convert.add_argument("--passes", action="store_true", help="show each function after each pass")
-    convert.set_defaults(run=_convert)
+    convert.set_defaults(command=_convert)
+    running = commands.add_parser("run", help="run a script, and tell what became of its static functions")
+    running.add_argument("file", type=Path, help="a Python file")
+    running.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
+    running.set_defaults(command=lambda options: run(options.file, options.arguments))
+    for name, show, help_ in (
+        ("explain", show_explanation, "tell what of a call is captured, and what runs in eager and why"),
+        ("inspect", show_stages, "show the source, each pass, the program, its guards and the generated function"),
+    ):
+        parser_ = commands.add_parser(name, help=help_)
+        parser_.add_argument("target", help="file.py:name of a function, a module, or a class of modules")
+        parser_.add_argument(
+            "--input",
+            action="append",
+            default=[],
+            metavar="INPUT",
+            help='one for each argument: a tensor as in "f32[batch,16]", where a name is any size, or a Python value',
+        )
+        parser_.set_defaults(command=lambda options, show=show: show(options.target, options.input))
     return parser
 
 

@@ -68,10 +68,7 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
     code = function.__code__
     key = (code.co_filename, code, calls_only)  # equal code may stand in two files
     if key not in _conversions:
-        node = copy.deepcopy(function_tree(function))
-        if isinstance(node, gast.Lambda):
-            node = _named(node)
-        node.decorator_list = []
+        node = _definition(function)
         if is_converted(code):
             return Conversion(code, to_source(node))
         only = CALLS_ONLY if calls_only else None
@@ -80,6 +77,28 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
         _conversions[key] = Conversion(new, to_source(rewritten))
         _remember(new)
     return _conversions[key]
+
+
+def stages_of(function: Any) -> list[tuple[str, str]]:
+    """The source of a function after each pass, with the name of the pass.
+
+    Raises:
+        SourceError: it has no source.
+    """
+    code = function.__code__
+    found: list[tuple[str, str]] = []
+    owner = _owner(code.co_qualname)
+    rewrite(_definition(function), code.co_filename, owner, lambda name, tree: found.append((name, to_source(tree))))
+    return found
+
+
+def _definition(function: Any) -> Any:
+    """The tree of a function as a definition without decorators."""
+    node = copy.deepcopy(function_tree(function))
+    if isinstance(node, gast.Lambda):
+        node = _named(node)
+    node.decorator_list = []
+    return node
 
 
 def _watch(name: str, tree: Any) -> None:

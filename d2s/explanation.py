@@ -13,6 +13,7 @@ from d2s.copies import copied
 from d2s.errors import ConversionError, FallbackWarning
 from d2s.events import Event, listeners
 from d2s.fallback import fresh_forms
+from d2s.programs import DEFAULT
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.ir.program import Call, If, While, walk_ops
 
@@ -92,16 +93,17 @@ def explain(target: Any, *args: Any, **kwargs: Any) -> Explanation:
     Raises:
         Exception: what the call itself raises.
     """
+    options = getattr(getattr(target, "_static", target), "options", DEFAULT)
     function, args, kwargs = copied(original(target), args, kwargs)
     found = Explanation()
-    with _noting(found), fresh_forms(), warnings.catch_warnings():
+    with noting(found), fresh_forms(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)
-        to_static(function)(*args, **kwargs)
+        to_static(function, input_spec=options.input_spec)(*args, **kwargs)
     return found
 
 
 @contextmanager
-def _noting(found: Explanation) -> Iterator[None]:
+def noting(found: Explanation) -> Iterator[None]:
     """Note every capture and every refusal meanwhile."""
 
     def note(event: Event) -> None:

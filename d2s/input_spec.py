@@ -97,9 +97,9 @@ class Specification:
                 dimensions[source] = spec.dynamic
         return Dynamic({source: open_ for source, open_ in dimensions.items() if open_})
 
-    def examples(self) -> list[Any]:
+    def examples(self) -> dict[str, Any]:
         """Arguments that fit."""
-        return [_example(entry) for entry in self.entries.values()]
+        return {name: _example(entry) for name, entry in self.entries.items()}
 
 
 def _leaves(source: Source, entry: Any, given: Any) -> Iterator[tuple[Source, InputSpec, Any]]:

@@ -60,6 +60,15 @@ class Programs:
         bound.apply_defaults()
         return bound
 
+    def bind_with_examples(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        """The same; in place of those that are missing there are examples of what the `input_spec` says."""
+        if self.specification is None:
+            return self.bind(args, kwargs)
+        given = self.signature.bind_partial(*args, **kwargs)
+        known = self.specification.examples() | given.arguments
+        given.arguments = {name: known[name] for name in self.parameters if name in known}
+        return self.bind(given.args, given.kwargs)
+
     def find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
         """The program for these arguments and its inputs; None twice if there is none yet."""
         for executable in self.executables:

@@ -106,16 +106,13 @@ class StaticFunction:
     def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for these arguments, captured if need be, without running it.
 
-        With an `input_spec`, what it specifies may be left out.
+        Arguments that an `input_spec` specifies may be left out; those after them are then given by name.
 
         Raises:
             ConversionError: it can't be captured.
         """
         programs = self._programs
-        given = len(args) + len(kwargs)
-        if programs.specification is not None and given == self._count - len(programs.specification.entries):
-            args = (*args, *programs.specification.examples())
-        bound = programs.bind(args, kwargs)
+        bound = programs.bind_with_examples(args, kwargs)
         executable, _ = programs.find(tuple(bound.arguments.values()))
         return executable or programs.capture(bound)[0]
 
