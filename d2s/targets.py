@@ -100,7 +100,8 @@ def parse_inputs(texts: Sequence[str]) -> tuple[list[Any], list[Any]]:
     """
     sizes = itertools.cycle(_SIZES)
     named: dict[str, int] = {}
-    arguments, specs = [], []
+    arguments: list[Any] = []
+    specs: list[Any] = []
     for text in texts:
         match = _INPUT.fullmatch(text.strip())
         if match is None:
