@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp
+
 .PHONY: demo test lint types clean
 
 demo: $(INSTALLED)
-	$(BIN)/python examples/adaptive_rnn.py
-	$(BIN)/python examples/greedy_decode.py
+	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto

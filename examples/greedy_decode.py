@@ -1,65 +1,79 @@
 """Greedy decoding: a loop that writes tokens into a buffer and breaks on the end token.
 
-The parameters are arguments, so the function is an ordinary one. Run: python examples/greedy_decode.py
+Run: python examples/greedy_decode.py
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import nn
 
 import d2s
 
 END = 1
 
 
-def parameters(vocabulary: int = 12, size: int = 16) -> dict[str, torch.Tensor]:
-    """Random parameters of a decoder with one GRU cell."""
-    generator = torch.Generator().manual_seed(3)
+class GreedyDecoder(nn.Module):
+    """A decoder with one GRU cell.
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator) * 0.6
-
-    return {
-        "embedding": normal(vocabulary, size),
-        "w_ih": normal(3 * size, size),
-        "w_hh": normal(3 * size, size),
-        "out": normal(vocabulary, size),
-    }
-
-
-def greedy_decode(h: torch.Tensor, weights: dict[str, torch.Tensor], most: int = 24) -> tuple[torch.Tensor, int]:
-    """The tokens, shape [most], with zeros after the last, and how many there are.
-
-    `h` is the state to start from, shape [1, size].
+    Args:
+        vocabulary: the number of tokens, of which `END` ends a text.
+        size: the number of features.
+        most: the most tokens of a text.
     """
-    tokens = torch.zeros(most, dtype=torch.int64)
-    token = torch.zeros(1, dtype=torch.int64)
-    length = 0
-    for step in range(most):
-        x = weights["embedding"][token]
-        h = torch.gru_cell(x, h, weights["w_ih"], weights["w_hh"])
-        scores = h @ weights["out"].T
-        if scores.max() < 0.5:
-            scores = scores * 2
-        token = scores.argmax(-1)
-        if token == END:
-            break
-        tokens[step] = token[0]
-        length += 1
-    return tokens, length
+
+    def __init__(self, vocabulary: int = 12, size: int = 16, most: int = 24):
+        super().__init__()
+        self.most = most
+        self.embedding = nn.Embedding(vocabulary, size)
+        self.cell = nn.GRUCell(size, size)
+        self.out = nn.Linear(size, vocabulary)
+
+    def forward(self, h: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """The tokens, shape [most], with zeros after the last, and how many there are.
+
+        `h` is the state to start from, shape [1, size].
+        """
+        tokens = torch.zeros(self.most, dtype=torch.int64)
+        token = torch.zeros(1, dtype=torch.int64)
+        length = 0
+        for step in range(self.most):
+            h = self.cell(self.embedding(token), h)
+            scores = self.out(h)
+            if scores.max() < 0.5:
+                scores = scores * 2
+            token = scores.argmax(-1)
+            if token == END:
+                break
+            tokens[step] = token[0]
+            length += 1
+        return tokens, length
+
+
+def decoder(seed: int = 6) -> GreedyDecoder:
+    """A decoder with random parameters, large enough that it says something."""
+    torch.manual_seed(seed)
+    made = GreedyDecoder()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.normal_(std=0.6)
+    return made
 
 
 def main() -> None:
-    static = d2s.to_static(greedy_decode, full_graph=True)
-    weights = parameters()
+    eager, static = decoder(), d2s.to_static(decoder(), full_graph=True)
     print("length  tokens, eager and static")
-    for seed in (0, 1, 5):
-        h = torch.randn(1, 16, generator=torch.Generator().manual_seed(seed))
-        want, length = greedy_decode(h, weights)
-        got, static_length = static(h, weights)
-        assert torch.equal(want, got) and length == static_length
-        print(f"{length:>6}  {want[:length].tolist()}\n        {got[:static_length].tolist()}")
-    print(f"\nprograms captured: {len(static.programs)}\n\n{static.programs[0]}")
+    with torch.no_grad():
+        for seed in (1, 3, 5):
+            h = torch.randn(1, 16, generator=torch.Generator().manual_seed(seed))
+            want, length = eager(h)
+            got, static_length = static(h)
+            assert torch.equal(want, got) and length == static_length
+            print(f"{length:>6}  {want[:length].tolist()}\n        {got[:static_length].tolist()}")
+    forward: Any = static.forward
+    print(f"\nprograms captured: {len(forward.programs)}\n\n{forward.programs[0]}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -66,14 +68,81 @@ def test_greedy_decode_script() -> None:
 
 def test_greedy_decode_stops_where_eager_stops() -> None:
     module = load("greedy_decode")
-    static = d2s.to_static(module.greedy_decode, full_graph=True)
-    weights = module.parameters()
+    eager, static = module.decoder(), d2s.to_static(module.decoder(), full_graph=True)
     lengths = set()
     for seed in range(12):
         h = torch.randn(1, 16, generator=torch.Generator().manual_seed(seed))
-        want, length = module.greedy_decode(h, weights)
-        got, static_length = static(h, weights)
+        with torch.no_grad():
+            want, length = eager(h)
+            got, static_length = static(h)
         assert torch.equal(want, got) and length == static_length and type(static_length) is int
         lengths.add(length)
-    assert len(lengths) > 1
-    assert len(static.programs) == 1
+    assert len(lengths) > 4
+    assert len(static.forward.programs) == 1
+
+
+def test_linear_regression_script() -> None:
+    printed = run("linear_regression")
+    for row in printed.splitlines()[1:3]:
+        numbers = row.split()
+        assert numbers[3:6] == numbers[6:9]
+    assert "programs captured: 1\n" in printed and "float32[] from self.w,  # parameter" in printed
+
+
+def test_linear_regression_learns_its_two_numbers() -> None:
+    module = load("linear_regression")
+    static = d2s.to_static(module.LinearRegression(0.0, 0.0), full_graph=True)
+    x = torch.linspace(-1, 1, 16)
+    optimizer = torch.optim.SGD(static.parameters(), lr=0.5)
+    for _ in range(60):
+        optimizer.zero_grad()
+        (static(x) - module.LinearRegression(2.0, -1.0)(x).detach()).square().mean().backward()
+        optimizer.step()
+    assert torch.allclose(torch.stack([static.w, static.b]), torch.tensor([2.0, -1.0]), atol=1e-3)
+    assert len(static.forward.programs) == 1
+
+
+def test_dynamic_linear_regression_draws_at_each_call() -> None:
+    rows = [line.split() for line in run("dynamic_linear_regression").splitlines()[1:]]
+    of = {name: [row[1:] for row in rows if row[0] == name] for name in ("eager", "static", "traced")}
+    assert of["static"] == of["eager"] and len(of["eager"]) == 3
+    assert len({tuple(row) for row in of["static"]}) == 3, "the static function repeats a draw"
+    assert len({tuple(row) for row in of["traced"]}) == 1
+
+
+def test_dynamic_linear_regression_is_one_program() -> None:
+    module = load("dynamic_linear_regression")
+    eager, static = module.DynamicLinearRegression(), d2s.to_static(module.DynamicLinearRegression(), full_graph=True)
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    for seed in range(3):
+        answers = []
+        for model in (eager, static):
+            random.seed(seed)
+            y, gradient = model(x)
+            answers.append([y, gradient, *torch.autograd.grad(gradient.sum() + y.sum(), x)])
+        assert all(map(torch.equal, *answers))
+    assert len(static.forward.programs) == 1
+
+
+def test_train_mlp_script() -> None:
+    printed = run("train_mlp")
+    rows = [row.split() for row in printed.splitlines()[1:5]]
+    assert all(dynamic == static for _, dynamic, static in rows)
+    assert float(rows[-1][1]) < float(rows[0][1]) / 5, "nothing was learned"
+    assert "parameters differ by 0 after 100 steps" in printed
+    evaluated, loaded, back = (line for line in printed.splitlines() if line.startswith(("error", "trained")))
+    dynamic, static = evaluated.split()[-3::2]
+    assert dynamic == static == loaded.split()[-1]
+    assert back.split()[-1] == back.split()[-3] != static
+    assert "programs captured: 2" in printed, "one to train and one to evaluate"
+
+
+def test_train_mlp_takes_both_ways() -> None:
+    module = load("train_mlp")
+    eager = module.MLP()
+    static = d2s.to_static(copy.deepcopy(eager), full_graph=True)
+    for scale in (0.1, 10.0):
+        x = torch.randn(5, 4) * scale
+        assert (x.abs().max() > 3) == (scale == 10.0)
+        assert torch.equal(static(x), eager(x))
+    assert len(static.forward.programs) == 1
