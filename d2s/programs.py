@@ -72,7 +72,7 @@ class Programs:
     def find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
         """The program for these arguments and its inputs; None twice if there is none yet."""
         for executable in self.executables:
-            inputs = executable.inputs_for(arguments)
+            inputs = executable.inputs_for(*arguments)
             if inputs is not None:
                 return executable, inputs
         return None, None
@@ -118,7 +118,7 @@ class Programs:
             if isinstance(error, D2SError) and not isinstance(error, VerificationError):
                 raise  # a mistake of the user's, with a message for them
             raise self._refused(own_failure(error)) from error
-        inputs = executable.inputs_for(tuple(bound.arguments.values()))
+        inputs = executable.inputs_for(*bound.arguments.values())
         if inputs is None:
             raise self._refused(
                 CaptureError("D2S502", "the arguments can't be told apart by guards", "use plain containers")

@@ -21,7 +21,7 @@ from d2s.runtime.backend.execution import Executable
 from d2s.runtime.operators.calls import converted
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
-from d2s.runtime.recording.recorder import active_recorder, is_suspended
+from d2s.runtime.recording.recorder import active_recorder, recording
 from d2s.switches import Switch
 
 
@@ -46,29 +46,39 @@ class StaticFunction:
     # -------------------------------------------------------------- calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(args, kwargs)
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `self(*args, **kwargs)` does; every step here is paid at each call."""
+        if recording.at_work or self._kept_dynamic or not Switch.enabled:
+            return self._call_as_it_is(args, kwargs)
+        arguments = args
+        if kwargs or len(args) != self._count or not self._takes_positions:
+            arguments = tuple(self._programs.bind(args, kwargs).arguments.values())
+        for executable in self._programs.executables:
+            inputs = executable.inputs_for(*arguments)
+            if inputs is not None:
+                return executable.run(inputs, arguments)
+        return self._call_for_the_first_time(args, kwargs)
+
+    def _call_as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Within a recording the function becomes part of that; else it is called as if it were not static."""
         recorder = active_recorder()
-        if recorder is not None:
-            return converted(recorder, self.function)(*args, **kwargs)
-        if is_suspended() or not Switch.enabled or self._kept_dynamic:
-            return self.function(*args, **kwargs)
-        programs = self._programs
-        if self._takes_positions and not kwargs and len(args) == self._count:
-            arguments = args
-        else:
-            arguments = tuple(programs.bind(args, kwargs).arguments.values())
-        executable, inputs = programs.find(arguments)
-        if executable is None:
-            try:
-                executable, inputs = programs.capture_unless_refused(programs.bind(args, kwargs))
-            except ConversionError as error:
-                if self.options.full_graph:
-                    raise
-                tell(self.function, error)
-                if not was_told(error):
-                    self._warn(error)
-                return run_in_eager(self.function, error, StaticFunction, args, kwargs)
-        assert inputs is not None
-        return executable.run(inputs, arguments)
+        function = self.function if recorder is None else converted(recorder, self.function)
+        return function(*args, **kwargs)
+
+    def _call_for_the_first_time(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        bound = self._programs.bind(args, kwargs)
+        try:
+            executable, inputs = self._programs.capture_unless_refused(bound)
+        except ConversionError as error:
+            if self.options.full_graph:
+                raise
+            tell(self.function, error)
+            if not was_told(error):
+                self._warn(error)
+            return run_in_eager(self.function, error, StaticFunction, args, kwargs)
+        return executable.run(inputs, tuple(bound.arguments.values()))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundStaticFunction(self, instance)
@@ -149,7 +159,7 @@ class BoundStaticFunction:
         return self._static
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._static(self.__self__, *args, **kwargs)
+        return self._static.call((self.__self__, *args), kwargs)
 
     @property
     def __d2s_original__(self) -> Any:

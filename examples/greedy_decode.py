@@ -12,21 +12,21 @@ from torch import nn
 
 import d2s
 
-END = 1
-
 
 class GreedyDecoder(nn.Module):
     """A decoder with one GRU cell.
 
     Args:
-        vocabulary: the number of tokens, of which `END` ends a text.
+        vocabulary: the number of tokens.
         size: the number of features.
         most: the most tokens of a text.
+        end: the token that ends a text.
     """
 
-    def __init__(self, vocabulary: int = 12, size: int = 16, most: int = 24):
+    def __init__(self, vocabulary: int = 12, size: int = 16, most: int = 24, end: int = 1):
         super().__init__()
         self.most = most
+        self.end = end
         self.embedding = nn.Embedding(vocabulary, size)
         self.cell = nn.GRUCell(size, size)
         self.out = nn.Linear(size, vocabulary)
@@ -45,7 +45,7 @@ class GreedyDecoder(nn.Module):
             if scores.max() < 0.5:
                 scores = scores * 2
             token = scores.argmax(-1)
-            if token == END:
+            if token == self.end:
                 break
             tokens[step] = token[0]
             length += 1

@@ -25,6 +25,9 @@ from d2s.runtime.ir.modes import Autocast, Modes
 # What `torch.no_grad` and `torch.set_grad_enabled` call to switch.
 set_grad_enabled = torch._C._set_grad_enabled
 
+# Whether autocast is on for any device: quicker to ask than for each.
+any_autocast = torch._C._is_any_autocast_enabled
+
 # What torch raises where an answer needs data that a fake tensor does not have.
 FAKE_ERRORS = (
     DataDependentOutputException,

@@ -9,7 +9,7 @@ import torch
 
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.ir.program import Call, Program, Role, TensorType, walk_ops
-from d2s.runtime.ir.sources import Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
+from d2s.runtime.ir.sources import LOST, Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
 from d2s.runtime.recording.guards import (
     Guard,
     HasContents,
@@ -22,7 +22,7 @@ from d2s.runtime.recording.guards import (
     IsValue,
 )
 from d2s.runtime.recording.structures import contents_of
-from d2s.runtime.torch_internals import AUTOCAST_DEVICES, storage_key, tensor_check
+from d2s.runtime.torch_internals import AUTOCAST_DEVICES, any_autocast, storage_key, tensor_check
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
 Entry = Callable[..., tuple[Any, ...] | None]
@@ -36,7 +36,7 @@ def compile_entry(program: Program, arguments: Mapping[str, Any], guards: Sequen
         printer.guard(guard)
     printer.check_tensors()
     printer.fetch(program)
-    source = "\n".join(printer.lines) + "\n"
+    source = "\n".join([*printer.lines, "    except lost: return None"]) + "\n"
     run_source(source, f"guards of {program.name}", printer.constants)
     return printer.constants["entry"], source
 
@@ -47,11 +47,11 @@ class _Printer:
         self.names: dict[Source, str] = {Argument(name): f"v{number}" for number, name in enumerate(arguments)}
         self.tensors: dict[Source, IsTensor] = {}
         self.dicts: dict[Source, str] = {}
-        self.constants: dict[str, Any] = {"torch": torch}
-        self.lines = [f"def entry({', '.join(self.names.values())}):"]
+        self.constants: dict[str, Any] = {"torch": torch, "lost": LOST, "any_autocast": any_autocast}
+        self.lines = [f"def entry({', '.join(self.names.values())}):", "    try:"]
 
     def _line(self, text: str) -> None:
-        self.lines.append("    " + text)
+        self.lines.append("        " + text)
 
     def _constant(self, thing: Any) -> str:
         name = f"c{len(self.constants)}"
@@ -101,6 +101,10 @@ class _Printer:
         self._require(f"torch.is_inference_mode_enabled() is {program.modes.inference}")
         self._require(f"torch.get_default_dtype() is {program.modes.dtype}")
         on = program.modes.autocast_dtypes
+        if not on:
+            switched = " or ".join(f"torch.is_autocast_enabled({device!r})" for device in AUTOCAST_DEVICES)
+            self._require(f"not any_autocast() or not ({switched})")
+            return
         for device in AUTOCAST_DEVICES:
             self._require(f"torch.is_autocast_enabled({device!r}) is {device in on}")
             if device in on:

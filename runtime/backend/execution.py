@@ -14,7 +14,7 @@ from d2s.runtime.backend.entry import compile_entry
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
-from d2s.runtime.ir.sources import LOST, read
+from d2s.runtime.ir.sources import read
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
@@ -33,7 +33,7 @@ class Executable:
     """One program of a static function, for the arguments that its guards let in.
 
     `program` is the program, `guards` what it assumes, `code` the flat Python function that runs, `guard_code` the
-    one that checks.
+    one that checks. `inputs_for(*arguments)` are the inputs of the program, None if it is not for these arguments.
     """
 
     def __init__(self, capture: Capture, parameters: Sequence[str], arguments: Sequence[Any]):
@@ -41,7 +41,7 @@ class Executable:
         self.program = capture.program
         self.guards = capture.guards
         self._parameters = tuple(parameters)
-        self._entry, self.guard_code = compile_entry(
+        self.inputs_for, self.guard_code = compile_entry(
             capture.program, dict(zip(parameters, arguments, strict=True)), capture.guards
         )
         self._compiled = compile_program(capture.program)
@@ -55,13 +55,6 @@ class Executable:
 
     def __str__(self) -> str:
         return str(self.program)
-
-    def inputs_for(self, arguments: Sequence[Any]) -> tuple[Any, ...] | None:
-        """The inputs of the program, None if it is not for these arguments."""
-        try:
-            return self._entry(*arguments)
-        except LOST:
-            return None
 
     def run(self, inputs: tuple[Any, ...], arguments: Sequence[Any]) -> Any:
         """Run on the inputs for these arguments; write what the call writes.

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import Input, Program, TensorType
-from d2s.runtime.ir.sources import Constant, Member, Source, attributes_of, is_users_name, prefixes, read
+from d2s.runtime.ir.sources import Constant, Global, Member, Source, attributes_of, is_users_name, prefixes, read
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import LEAVES, TABLES, Reachable, attribute_source, parts_of
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES
 
 _BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.Enum)
 # Where a module keeps its hooks: most have none.
@@ -164,7 +165,7 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
         return IsTensor(type(thing), kind, strides, thing.is_leaf), []
     if isinstance(thing, torch.nn.Module):
         return HasForm(type(thing)), list(_read_of_module(source, thing, reads.of(thing)))
-    if isinstance(source, Member) and not source.table and source.name in _HOOKS and not thing:
+    if _is_table_of_hooks(source) and not thing:
         return IsEmpty(), []
     inside = list(_members(source, thing) if isinstance(source, Member) else parts_of(source, thing))
     if isinstance(thing, Mapping):
@@ -172,6 +173,12 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
     if isinstance(thing, list | tuple | deque | set | frozenset):
         return HasForm(type(thing), length=len(thing)), inside
     return HasForm(type(thing)), inside
+
+
+def _is_table_of_hooks(source: Source) -> bool:
+    if isinstance(source, Global):
+        return source.name in GLOBAL_HOOK_TABLES
+    return isinstance(source, Member) and not source.table and source.name in _HOOKS
 
 
 def _members(source: Member, thing: Any) -> Iterator[tuple[Source, Any]]:

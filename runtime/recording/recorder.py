@@ -80,9 +80,16 @@ _PLAIN = (*_NUMBERS, str, type(None), type(NotImplemented), type, *_OF_TORCH)
 class _Active(threading.local):
     recorder: Recorder | None = None
     suspended: bool = False
+    at_work: bool = False
+
+    def switch(self, recorder: Recorder | None, suspended: bool) -> None:
+        self.recorder, self.suspended = recorder, suspended
+        self.at_work = recorder is not None or suspended
 
 
 _active = _Active()
+# What a call of a static function asks first: `at_work` is whether user code runs for a recording in this thread.
+recording = _active
 
 
 def active_recorder() -> Recorder | None:
@@ -176,8 +183,8 @@ class Recorder(TorchFunctionMode):
         """One run of the function: everything that torch is asked inside becomes part of the current block."""
         self._forget_run()
         with ExitStack() as stack:
-            stack.callback(setattr, _active, "recorder", _active.recorder)
-            _active.recorder = self
+            stack.callback(_active.switch, _active.recorder, _active.suspended)
+            _active.switch(self, False)
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
@@ -206,12 +213,12 @@ class Recorder(TorchFunctionMode):
     def suspended(self) -> Iterator[None]:
         """What runs inside is not recorded, though it runs on fakes."""
         before = _active.recorder, _active.suspended
-        _active.recorder, _active.suspended = None, True
+        _active.switch(None, True)
         try:
             with without_recording():
                 yield
         finally:
-            _active.recorder, _active.suspended = before
+            _active.switch(*before)
 
     @contextmanager
     def same_modes(self) -> Iterator[None]:

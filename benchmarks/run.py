@@ -1,0 +1,156 @@
+"""Measures eager, d2s, torch.compile and torch.jit.script in one run, in turns, so that noise hits all of them alike.
+
+Prints a table of ratios to eager and writes all figures as JSON. Run: make bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from cases import CASES, CONTENDERS, Case, inference, instances, training_step
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import d2s
+
+Step = Callable[[], Any]
+# The shortest time of one measurement, in seconds: short calls are repeated.
+SHORTEST = 0.002
+# Calls before measuring: torch.compile compiles again for a while.
+WARM_UP = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40, help="measurements of each contender")
+    parser.add_argument("--cases", nargs="*", help="names of cases, if not all")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the figures go")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # of torch.jit, which is deprecated
+    _import_all()
+    chosen = [case for case in CASES if not options.cases or case.name in options.cases]
+    rows = [row for case in track(chosen, "measuring") for row in measure_case(case, options.rounds)]
+    options.json.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=1) + "\n")
+    show(rows)
+    print(f"all figures: {options.json}")
+
+
+def measure_case(case: Case, rounds: int) -> list[dict[str, Any]]:
+    """The rows of a case: inference, and a training step if it trains."""
+    ways = {"inference": inference} | ({"training step": training_step} if case.trains else {})
+    return [measure(case, name, way, rounds) for name, way in ways.items()]
+
+
+def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict[str, Any]:
+    """Time to the first result, and the medians of the time of a call and of its ratio to eager's in the same round."""
+    torch.manual_seed(0)
+    inputs = case.inputs()
+    torch.compiler.reset()
+    first: dict[str, float] = {}
+    steps: dict[str, Step] = {}
+    failures: dict[str, str] = {}
+    want: Any = None
+    for name, model in instances(case).items():
+        try:
+            if isinstance(model, Exception):
+                raise model
+
+            def step(model: Any = model) -> Any:
+                return way(model, inputs)
+
+            start = time.perf_counter()
+            answer = step()
+            first[name] = time.perf_counter() - start
+            want = answer if want is None else want
+            torch.testing.assert_close(answer, want)
+            for _ in range(WARM_UP):
+                step()
+            steps[name] = step
+        except Exception as error:
+            failures[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    times = _in_turns(steps, rounds)
+    return {
+        "case": case.name,
+        "kind": kind,
+        "seconds": {name: statistics.median(taken) for name, taken in times.items()},
+        "ratio": {
+            name: statistics.median(one / base for one, base in zip(taken, times["eager"], strict=True))
+            for name, taken in times.items()
+        },
+        "first_result_seconds": first,
+        "failures": failures,
+    }
+
+
+def _in_turns(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """The seconds of a call in each round; in every round each contender is measured once, in another order."""
+    repeats = {name: _repeats(step) for name, step in steps.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    order = list(steps)
+    for _ in range(rounds):
+        random.shuffle(order)
+        for name in order:
+            times[name].append(_time(steps[name], repeats[name]))
+    return times
+
+
+def _repeats(step: Step) -> int:
+    return max(1, round(SHORTEST / _time(step, 3)))
+
+
+def _time(step: Step, repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def _import_all() -> None:
+    """Have torch import what its tracing needs, which it does at the first use and only once."""
+    d2s.to_static(lambda x: x * 2, full_graph=True)(torch.ones(2))
+    torch.compile(lambda x: x * 2)(torch.ones(2))
+    torch.jit.script(torch.nn.ReLU())
+
+
+def _machine() -> dict[str, Any]:
+    return {"python": platform.python_version(), "torch": torch.__version__, "processor": platform.machine()}
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """The table: the time of a call in eager, the ratio of the others to it, and the time to the first result."""
+    others = [name for name in CONTENDERS if name != "eager"]
+    table = Table(title="time of a call, as a ratio to eager, and seconds to the first result")
+    table.add_column("case")
+    table.add_column("eager", justify="right")
+    for name in others:
+        table.add_column(name, justify="right")
+        table.add_column("first", justify="right")
+    for row in rows:
+        cells = [f"{row['case']}, {row['kind']}", f"{row['seconds']['eager'] * 1e6:.1f} us"]
+        for name in others:
+            ratio = row["ratio"].get(name)
+            cells += (
+                ["refused", ""] if ratio is None else [f"{ratio:.2f}", f"{row['first_result_seconds'][name]:.2f}"]
+            )
+        table.add_row(*cells)
+    console = Console()
+    console.print(table)
+    for row in rows:
+        for name, failure in row["failures"].items():
+            console.print(f"{row['case']}, {row['kind']}: {name}: {failure}", markup=False)
+
+
+if __name__ == "__main__":
+    main()
