@@ -6,13 +6,16 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp
 
-.PHONY: demo test lint types clean
+.PHONY: demo test bench lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/run.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -23,8 +26,8 @@ types: $(INSTALLED)
 	cp -r d2s build/types/d2s
 	cp -r transforms build/types/d2s/transforms
 	cp -r runtime build/types/d2s/runtime
-	cp -r tests examples build/types/
-	cd build/types && MYPYPATH=tests/support $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests examples
+	cp -r tests examples benchmarks build/types/
+	cd build/types && MYPYPATH=tests/support:examples:benchmarks $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests examples benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

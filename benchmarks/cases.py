@@ -55,12 +55,14 @@ CASES = (
     Case("greedy decoder", decoder, lambda: (torch.randn(1, 16),), trains=False),
     Case("MLP", lambda: MLP(16, 64, 4), lambda: (torch.randn(32, 16),)),
     Case("100 layers", Layers, lambda: (torch.randn(8, 32),)),
-    Case("identity", lambda: identity, lambda: (torch.randn(4),), trains=False),
 )
 
 
 def _static(target: Any) -> Any:
     return d2s.to_static(target, full_graph=True)
+
+
+IDENTITY = Case("identity", lambda: identity, lambda: (torch.randn(4),), trains=False)
 
 
 # How each contender makes a model its own.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -17,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cases import CASES, CONTENDERS, Case, inference, instances, training_step
+from cases import CASES, CONTENDERS, IDENTITY, Case, Layers, inference, instances, training_step
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -39,22 +42,28 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of torch.jit, which is deprecated
-    _import_all()
     chosen = [case for case in CASES if not options.cases or case.name in options.cases]
-    rows = [row for case in track(chosen, "measuring") for row in measure_case(case, options.rounds)]
-    options.json.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as cache:
+        # What torch.compile made in earlier runs is not to be found: the first result is to be the first.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        _import_all()
+        rows = [row for case in track(chosen, "measuring") for row in measure_case(case, options.rounds)]
+        costs = call_costs(options.rounds)
+    options.json.write_text(json.dumps({"machine": _machine(), "rows": rows, "costs": costs}, indent=1) + "\n")
     show(rows)
+    for name, cost in costs.items():
+        print(f"{name}: {cost:.1f}")
     print(f"all figures: {options.json}")
 
 
 def measure_case(case: Case, rounds: int) -> list[dict[str, Any]]:
     """The rows of a case: inference, and a training step if it trains."""
-    ways = {"inference": inference} | ({"training step": training_step} if case.trains else {})
+    ways = {"inference": inference} | ({"training": training_step} if case.trains else {})
     return [measure(case, name, way, rounds) for name, way in ways.items()]
 
 
 def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict[str, Any]:
-    """Time to the first result, and the medians of the time of a call and of its ratio to eager's in the same round."""
+    """Time to the first result, and medians: of the time of a call, and of its ratio to eager's in the same round."""
     torch.manual_seed(0)
     inputs = case.inputs()
     torch.compiler.reset()
@@ -94,6 +103,23 @@ def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict
     }
 
 
+def call_costs(rounds: int) -> dict[str, float]:
+    """What calls cost besides the work: an identity function's over eager's, and the guards of a deep module."""
+    row = measure(IDENTITY, "inference", lambda model, inputs: model(*inputs), rounds)
+    eager = row["seconds"]["eager"]
+    found = {
+        f"call of an identity function, {name}, us": (seconds - eager) * 1e6
+        for name, seconds in row["seconds"].items()
+        if name != "eager"
+    }
+    deep, x = d2s.to_static(Layers(), full_graph=True), torch.randn(8, 32)
+    deep(x)
+    forward: Any = deep.forward
+    entry = forward.programs[0].inputs_for
+    times = _in_turns({"eager": lambda: None, "guards": lambda: entry(deep, x)}, rounds)
+    return found | {"guards of 100 layers, us": statistics.median(times["guards"]) * 1e6}
+
+
 def _in_turns(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
     """The seconds of a call in each round; in every round each contender is measured once, in another order."""
     repeats = {name: _repeats(step) for name, step in steps.items()}
@@ -131,14 +157,15 @@ def _machine() -> dict[str, Any]:
 def show(rows: list[dict[str, Any]]) -> None:
     """The table: the time of a call in eager, the ratio of the others to it, and the time to the first result."""
     others = [name for name in CONTENDERS if name != "eager"]
-    table = Table(title="time of a call, as a ratio to eager, and seconds to the first result")
-    table.add_column("case")
-    table.add_column("eager", justify="right")
+    title = "time of a call as a ratio to eager's; after it the seconds to the first result"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
+    table.add_column("case", no_wrap=True)
+    table.add_column("eager us", justify="right", no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
-        table.add_column("first", justify="right")
+        table.add_column(name.replace("torch.", ""), justify="right", no_wrap=True)
+        table.add_column("first", justify="right", no_wrap=True)
     for row in rows:
-        cells = [f"{row['case']}, {row['kind']}", f"{row['seconds']['eager'] * 1e6:.1f} us"]
+        cells = [f"{row['case']}, {row['kind']}", f"{row['seconds']['eager'] * 1e6:.1f}"]
         for name in others:
             ratio = row["ratio"].get(name)
             cells += (
