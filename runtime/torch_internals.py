@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -242,6 +243,18 @@ def forget_constant(tensor: torch.Tensor) -> torch.Tensor:
 def without_recording() -> Any:
     """A context in which no torch-function mode sees what is asked of a tensor."""
     return torch._C.DisableTorchFunction()
+
+
+@contextmanager
+def without_logs_of_fakes() -> Iterator[None]:
+    """Torch logs each error that a call of the user's raises on fakes; the user is told once, by the error itself."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

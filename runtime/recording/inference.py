@@ -77,10 +77,10 @@ def infer(
         return found
 
 
-def only_fakes_fail(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
-    """Whether a function of torch that raised for fake tensors does not for real ones of the same types.
+def true_error(func: Callable[..., Any], args: Any, kwargs: Any, error: Exception) -> Exception | None:
+    """What a function of torch, which raised `error` for fake tensors, raises for real ones of the same types.
 
-    False if that can't be tried, for a size or a number is unknown.
+    None if it does not; `error` if that can't be tried, for a size or a number is unknown.
     """
     made: dict[int, torch.Tensor] = {}
 
@@ -93,10 +93,14 @@ def only_fakes_fail(func: Callable[..., Any], args: Any, kwargs: Any) -> bool:
 
     with without_modes(), torch.random.fork_rng(devices=()):
         try:
-            func(*map_tree(real, args), **map_tree(real, kwargs))
+            given = map_tree(real, args), map_tree(real, kwargs)
         except Exception:
-            return False
-    return True
+            return error
+        try:
+            func(*given[0], **given[1])
+        except Exception as found:
+            return found.with_traceback(None)
+    return None
 
 
 def _run(watch: EffectsWatch, func: Callable[..., Any], args: Any, kwargs: Any) -> Inferred:

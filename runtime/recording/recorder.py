@@ -39,7 +39,7 @@ from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
-from d2s.runtime.recording.inference import Inferred, Labels, infer, only_fakes_fail
+from d2s.runtime.recording.inference import Inferred, Labels, infer, true_error
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.locations import user_location
@@ -62,6 +62,7 @@ from d2s.runtime.torch_internals import (
     storage_key,
     symbolic_kind,
     watching_autocast,
+    without_logs_of_fakes,
     without_recording,
 )
 
@@ -185,6 +186,7 @@ class Recorder(TorchFunctionMode):
         with ExitStack() as stack:
             stack.callback(_active.switch, _active.recorder, _active.suspended)
             _active.switch(self, False)
+            stack.enter_context(without_logs_of_fakes())
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
@@ -515,11 +517,12 @@ class Recorder(TorchFunctionMode):
         except UNSUPPORTED as error:
             raise not_recorded(error) from error
         except Exception as error:
-            if opaque or only_fakes_fail(func, fake_args, fake_kwargs):
+            true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
+            if true is None:
                 raise not_recorded(error) from error
-            # If it leaves the function, the program makes this very call, which raises the true message.
-            mark_as_users(error, self._call(func, tuple(args), kwargs, None, ORDERED))
-            raise
+            # If it leaves the function, the program makes this very call.
+            mark_as_users(true, self._call(func, tuple(args), kwargs, None, ORDERED))
+            raise true from None
         if self.world.assumed != assumed and key not in self._equal_sizes:
             self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
             raise SizesAssumed

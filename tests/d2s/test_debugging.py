@@ -14,6 +14,7 @@ import torch
 from compare import same
 
 import d2s
+from d2s.runtime.recording import recorder
 
 
 def branching(x, scale):
@@ -111,3 +112,30 @@ def test_functions_inside_are_called_as_in_eager():
     d2s.to_static(outer)(torch.ones(2))
     outer(torch.ones(2))
     assert names[0] == names[1]
+
+
+def test_an_error_of_torch_that_is_caught_has_eagers_words_and_is_not_logged(capfd):
+    def caught(x, y):
+        try:
+            return x @ y
+        except RuntimeError as error:
+            return str(error), type(error).__name__
+
+    pairs = [(torch.ones(2, 3), torch.ones(2, 3)), (torch.ones(2, 3), torch.ones(4)), (torch.ones(2), torch.ones(2))]
+    static = d2s.to_static(caught, full_graph=True)
+    for x, y in pairs:
+        assert same(static(x, y), caught(x, y))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_only_fakes_can_not_do_runs_in_eager(monkeypatch):
+    infer = recorder.infer
+
+    def unlike(world: Any, watch: Any, func: Any, *rest: Any) -> Any:
+        if func is torch.relu:
+            raise ValueError("no such kernel")
+        return infer(world, watch, func, *rest)
+
+    monkeypatch.setattr(recorder, "infer", unlike)
+    with pytest.raises(d2s.ConversionError, match="D2S405.*no such kernel"):
+        d2s.to_static(lambda x: torch.relu(x), full_graph=True)(torch.ones(2))
