@@ -88,7 +88,9 @@ def _extreme(function: Callable[..., Any], is_better: Callable[[Any, Any], Any])
     """`min` or `max`, whose comparisons choose a value instead of a side."""
 
     def extreme(*args: Any, key: Any = None, **kwargs: Any) -> Any:
-        items = list(args[0]) if len(args) == 1 and not is_staged(args[0]) else list(args)
+        is_one = len(args) == 1 and not is_staged(args[0])
+        items = list(args[0]) if is_one else list(args)
+        args = (items,) if is_one else args  # an iterator can be read once only
         if key is not None or kwargs or len(items) < 2 or recorder_for(*items) is None:
             return function(*args, **kwargs) if key is None else function(*args, key=key, **kwargs)
         best, *rest = items

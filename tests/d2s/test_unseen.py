@@ -323,6 +323,17 @@ def test_a_cache_is_not_asked_with_a_stand_in():
     assert double.cache_info().currsize == 1 and double(x) is double(x)
 
 
+def test_an_iterator_made_in_the_call_is_read_once():
+    def largest(x, sizes):
+        return x * max(itertools.accumulate(sizes)) + min(n for n in sizes), max(iter([x.sum(), x.sum() * 2]))
+
+    static = d2s.to_static(largest, full_graph=True)
+    for x in (torch.ones(2), -torch.ones(2)):
+        assert same(static(x, [1, 2]), largest(x, [1, 2]))
+    with pytest.raises(TypeError):
+        d2s.to_static(lambda x: max())(torch.ones(2))
+
+
 def test_a_function_may_name_itself():
     def check(function, n):
         assert same(d2s.to_static(function, full_graph=True)(torch.ones(2), n), function(torch.ones(2), n))
