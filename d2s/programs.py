@@ -69,13 +69,10 @@ class Programs:
         given.arguments = {name: known[name] for name in self.parameters if name in known}
         return self.bind(given.args, given.kwargs)
 
-    def find(self, arguments: tuple[Any, ...]) -> tuple[Executable | None, tuple[Any, ...] | None]:
-        """The program for these arguments and its inputs; None twice if there is none yet."""
-        for executable in self.executables:
-            inputs = executable.inputs_for(*arguments)
-            if inputs is not None:
-                return executable, inputs
-        return None, None
+    def find(self, arguments: tuple[Any, ...]) -> Executable | None:
+        """The program for these arguments; None if there is none yet."""
+        fitting = (executable for executable in self.executables if executable.inputs_for(*arguments) is not None)
+        return next(fitting, None)
 
     def capture_unless_refused(self, bound: inspect.BoundArguments) -> tuple[Executable, tuple[Any, ...]]:
         """Capture, but not again and again what was refused before: eager is not to wait for that at every call.

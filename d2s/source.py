@@ -10,6 +10,7 @@ from typing import Any
 import gast
 
 from d2s.errors import SourceError
+from d2s.transforms.scopes import parameter_names
 
 FunctionNode = Any
 
@@ -56,9 +57,7 @@ def _functions_by_line(lines: tuple[str, ...]) -> dict[int, list[FunctionNode]]:
 
 def _fits(node: FunctionNode, code: types.CodeType) -> bool:
     """Whether a code object was compiled from a node."""
-    arguments = node.args
-    names = [argument.id for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]]
-    names += [extra.id for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+    names = parameter_names(node.args)
     if len(names) > len(code.co_varnames) or not all(map(_same_name, code.co_varnames, names)):
         return False
     if isinstance(node, gast.Lambda):

@@ -123,8 +123,7 @@ class StaticFunction:
         """
         programs = self._programs
         bound = programs.bind_with_examples(args, kwargs)
-        executable, _ = programs.find(tuple(bound.arguments.values()))
-        return executable or programs.capture(bound)[0]
+        return programs.find(tuple(bound.arguments.values())) or programs.capture(bound)[0]
 
     def rollback(self) -> Callable[..., Any]:
         """The original function. The class or module whose method was made static has its own back."""

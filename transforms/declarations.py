@@ -16,7 +16,7 @@ import gast
 
 from d2s.transforms.activity import bound_names, declared_elsewhere
 from d2s.transforms.context import Context
-from d2s.transforms.scopes import FUNCTIONS, map_functions, walk_own
+from d2s.transforms.scopes import FUNCTIONS, map_functions, parameter_names, walk_own
 from d2s.transforms.templates import statements
 
 
@@ -26,10 +26,7 @@ def transform(node: Any, context: Context) -> Any:
 
 
 def _declare(function: Any) -> Any:
-    arguments = function.args
-    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    parameters += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
-    known = {parameter.id for parameter in parameters}
+    known = set(parameter_names(function.args))
     known |= bound_names(function.body).keys() | declared_elsewhere(function)
     wanted = {
         name: inner

@@ -47,6 +47,12 @@ def map_blocks(statement: Any, change: Callable[[str, list[Any]], list[Any]]) ->
     return statement
 
 
+def parameter_names(arguments: Any) -> list[str]:
+    """The names of the parameters of a function, in the order in which the compiler numbers its variables."""
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return [parameter.id for parameter in parameters if parameter is not None]
+
+
 class OwnStatements(gast.NodeTransformer):
     """A base for passes that rewrite a function's own statements: what is defined inside is left alone."""
 

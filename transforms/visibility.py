@@ -17,7 +17,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.activity import bound_names, declared_elsewhere
-from d2s.transforms.scopes import FUNCTIONS, walk_own
+from d2s.transforms.scopes import FUNCTIONS, parameter_names, walk_own
 
 
 def show_variables(function: Any, outside: frozenset[str] = frozenset()) -> None:
@@ -27,9 +27,7 @@ def show_variables(function: Any, outside: frozenset[str] = frozenset()) -> None
         seen = outside
     else:
         seen = frozenset()
-    arguments = function.args
-    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    seen |= {parameter.id for parameter in parameters if parameter is not None}
+    seen |= set(parameter_names(function.args))
     inner_functions = [node for node in walk_own(function.body) if isinstance(node, FUNCTIONS)]
     regions = {inner.name for inner in inner_functions if getattr(inner, "is_region", False)}
     seen |= bound_names(function.body).keys() - declared_elsewhere(function) - regions

@@ -20,7 +20,7 @@ from d2s.runtime.torch_internals import is_fake, replaced, without_modes
 CACHED = type(functools.cache(len))
 
 
-def of_cached(function: Any) -> Callable[..., Any]:
+def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
     """The form of a function with a cache of `functools`: it is called as in eager, and its answer is a constant.
 
     For the same numbers and texts the cache gives the same answer at each run.
@@ -29,8 +29,6 @@ def of_cached(function: Any) -> Callable[..., Any]:
     def cached(*args: Any, **kwargs: Any) -> Any:
         if not all(isinstance(leaf, LEAVES) for leaf in leaves_of((args, kwargs))):
             raise _refused(function, "is given more than numbers and texts")
-        recorder = active_recorder()
-        assert recorder is not None
         with recorder.suspended(), without_modes():
             answer = function(*args, **kwargs)
         if any(map(is_fake, tensors_in(answer))):

@@ -93,7 +93,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, functools.partial):
         return functools.partial(converted(recorder, function.func), *function.args, **function.keywords)
     if isinstance(function, CACHED):
-        return of_cached(function)
+        return of_cached(recorder, function)
     if isinstance(function, torch.nn.Module):
         return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
     method = getattr(type(function), "__call__", None)  # noqa: B004

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.operators.texts import members
-from d2s.runtime.operators.writes import note_attribute, note_contents, note_object, unseen
+from d2s.runtime.operators.writes import block_changed, note_attribute, note_contents, note_object, unseen
 from d2s.runtime.recording.journal import CONTAINERS
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
@@ -87,7 +87,7 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
     for block, was in before:
         if contents_of(block) != contents_of(was):
             block[slice(None)] = was
-            raise unseen(f"a {type(block).__name__} is changed, which d2s can't do again at each run")
+            raise block_changed(block)
 
 
 def _is_torchs(owner: Any) -> bool:

@@ -52,6 +52,11 @@ def unseen(what: str) -> CaptureError:
     return CaptureError("D2S307", what, "use a tensor, an attribute, a list or a dict", user_location())
 
 
+def block_changed(block: Any) -> CaptureError:
+    """What to raise where a block of numbers is changed, such as an array of numpy's."""
+    return unseen(f"a {type(block).__name__} is changed, which d2s can't do again at each run")
+
+
 def _refuse_block(owner: Any) -> None:
     """Go on only if an object is no block of numbers, such as an array of numpy's.
 
@@ -59,7 +64,7 @@ def _refuse_block(owner: Any) -> None:
         CaptureError: it is.
     """
     if active_recorder() is not None and contents_of(owner) is not None:
-        raise unseen(f"a {type(owner).__name__} is changed, which d2s can't do again at each run")
+        raise block_changed(owner)
 
 
 def note_object(owner: Any) -> None:

@@ -86,7 +86,7 @@ class Reachable:
             self._sources[id(value)] = source
             self._keep.append(value)
             # Modules hold much that is not read: what is, is checked then.
-            if not any(isinstance(step, Member) for step in prefixes(source)):
+            if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):
                 refuse_iterator(value)
             queue.extend(parts_of(source, value))
 
@@ -120,13 +120,18 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     yield from ((Attribute(source, name), item) for name, item in of_class.items() if name not in own)
 
 
+def is_iterator(value: Any) -> bool:
+    """Whether an object gives its items once; files, which loggers hold, are left aside."""
+    return isinstance(value, Iterator) and not isinstance(value, io.IOBase)
+
+
 def refuse_iterator(value: Any) -> None:
     """Go on only if an object of the user's is no iterator: what it has given can't be taken back.
 
     Raises:
         CaptureError: it is.
     """
-    if isinstance(value, Iterator) and not isinstance(value, io.IOBase):  # loggers hold files
+    if is_iterator(value):
         reason = f"a {type(value).__name__} gives other items at each run"
         raise CaptureError("D2S301", reason, "pass an item of it, or a list", user_location())
 

@@ -88,19 +88,14 @@ class _Active(threading.local):
         self.at_work = recorder is not None or suspended
 
 
-_active = _Active()
 # What a call of a static function asks first: `at_work` is whether user code runs for a recording in this thread.
-recording = _active
+# `suspended` is whether it runs on fake tensors just to see what it gives: all of it is then to run in eager.
+recording = _Active()
 
 
 def active_recorder() -> Recorder | None:
     """The recorder that is at work in this thread, or None."""
-    return _active.recorder
-
-
-def is_suspended() -> bool:
-    """Whether code of the user's runs on fake tensors just to see what it gives: all of it is to run in eager."""
-    return _active.suspended
+    return recording.recorder
 
 
 # What is guarded by identity or value, so that the program may keep it.
@@ -184,8 +179,8 @@ class Recorder(TorchFunctionMode):
         """One run of the function: everything that torch is asked inside becomes part of the current block."""
         self._forget_run()
         with ExitStack() as stack:
-            stack.callback(_active.switch, _active.recorder, _active.suspended)
-            _active.switch(self, False)
+            stack.callback(recording.switch, recording.recorder, recording.suspended)
+            recording.switch(self, False)
             stack.enter_context(without_logs_of_fakes())
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
@@ -214,13 +209,13 @@ class Recorder(TorchFunctionMode):
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """What runs inside is not recorded, though it runs on fakes."""
-        before = _active.recorder, _active.suspended
-        _active.switch(None, True)
+        before = recording.recorder, recording.suspended
+        recording.switch(None, True)
         try:
             with without_recording():
                 yield
         finally:
-            _active.switch(*before)
+            recording.switch(*before)
 
     @contextmanager
     def same_modes(self) -> Iterator[None]:
