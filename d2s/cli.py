@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from d2s.commands import run, show_explanation, show_stages
+from d2s.conversion import headed
 from d2s.errors import D2SError
 from d2s.files import ConvertedFile, convert_text
 
@@ -98,10 +99,7 @@ def _write(path: Path, text: str, original: Path) -> None:
 def _stages(converted: ConvertedFile) -> str:
     parts = []
     for name, stages in sorted(converted.stages.items()):
-        before = ""
-        for stage, source in stages:
-            parts.append(f"# {name} after {stage}" + (": unchanged\n" if source == before else f"\n{source}"))
-            before = source
+        parts += [f"# {name} {head}\n{source}" for head, source in headed(stages)]
     return "\n".join(parts)
 
 

@@ -6,7 +6,8 @@ import inspect
 import runpy
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from d2s.api import original, to_static
-from d2s.conversion import stages_of
+from d2s.conversion import headed, stages_of
 from d2s.errors import D2SError
 from d2s.explanation import Explanation, explain, noting
 from d2s.runtime.recording.locations import is_own
 from d2s.static import StaticPartial
-from d2s.targets import load_target, parse_inputs
+from d2s.targets import load_target, parse_inputs, require_file
 
 
 def run(path: Path, arguments: Sequence[str]) -> None:
@@ -31,8 +32,7 @@ def run(path: Path, arguments: Sequence[str]) -> None:
         SystemExit: the script ends so.
         Exception: what the script raises.
     """
-    if not path.is_file():
-        raise D2SError(f"{path}: no such file")
+    require_file(path)
     sys.argv = [str(path), *arguments]
     sys.path.insert(0, str(path.resolve().parent))
     found = Explanation()
@@ -47,15 +47,10 @@ def run(path: Path, arguments: Sequence[str]) -> None:
 def show_explanation(target: str, inputs: Sequence[str]) -> None:
     """Print what of a call is captured, and what runs in eager, where, why, and what to change."""
     arguments, specs = parse_inputs(inputs)
-    Console().print(str(_called(target, arguments, specs)), markup=False, soft_wrap=True)
-
-
-def _called(target: str, arguments: list[Any], specs: list[Any]) -> Explanation:
     static = to_static(_as_it_was(target), input_spec=specs)
-    try:
-        return explain(static, *arguments)
-    except Exception as error:
-        raise _failed(target, error) from error
+    with _telling_failures(target):
+        found = explain(static, *arguments)
+    Console().print(str(found), markup=False, soft_wrap=True)
 
 
 def _as_it_was(target: str) -> Any:
@@ -86,25 +81,28 @@ def show_stages(target: str, inputs: Sequence[str]) -> None:
     console = Console()
     if is_own(function.__code__.co_filename):
         raise D2SError(f"{target}: is not written in Python")
-    stages, before = stages_of(function), ""
+    stages = stages_of(function)
     _show(console, "source", textwrap.dedent(inspect.getsource(function.__code__)))
-    for name, text in stages:
-        _show(console, f"after {name}" + (": unchanged" if text == before else ""), "" if text == before else text)
-        before = text
-    try:
+    for head, text in headed(stages):
+        _show(console, head, text)
+    with _telling_failures(target):
         executable = static.concrete_program(*arguments)
-    except D2SError:
-        raise
-    except Exception as error:
-        raise _failed(target, error) from error
     _show(console, "program", str(executable))
     _show(console, "guards", executable.guard_code)
     _show(console, "function", executable.code)
 
 
-def _failed(target: str, error: Exception) -> D2SError:
-    notes = " ".join(line.strip() for note in getattr(error, "__notes__", []) for line in note.splitlines())
-    return D2SError(f"{target} raises {type(error).__name__}: {error}" + (f" ({notes})" if notes else ""))
+@contextmanager
+def _telling_failures(target: str) -> Iterator[None]:
+    """Around a call of the target: what it raises is told in one line."""
+    try:
+        yield
+    except D2SError:
+        raise
+    except Exception as error:
+        notes = " ".join(line.strip() for note in getattr(error, "__notes__", []) for line in note.splitlines())
+        told = f"{target} raises {type(error).__name__}: {error}" + (f" ({notes})" if notes else "")
+        raise D2SError(told) from error
 
 
 def _show(console: Console, head: str, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import types
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,25 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
     return _conversions[key]
 
 
-def stages_of(function: Any) -> list[tuple[str, str]]:
-    """The source of a function after each pass, with the name of the pass.
+Stages = list[tuple[str, str]]  # the name of each pass, and the source after it
+
+
+def headed(stages: Stages) -> Iterator[tuple[str, str]]:
+    """A heading for each stage, and its source; none where the pass has changed nothing."""
+    before = ""
+    for name, source in stages:
+        yield (f"after {name}: unchanged", "") if source == before else (f"after {name}", source)
+        before = source
+
+
+def stages_of(function: Any) -> Stages:
+    """The source of a function after each pass.
 
     Raises:
         SourceError: it has no source.
     """
     code = function.__code__
-    found: list[tuple[str, str]] = []
+    found: Stages = []
     owner = _owner(code.co_qualname)
     rewrite(_definition(function), code.co_filename, owner, lambda name, tree: found.append((name, to_source(tree))))
     return found

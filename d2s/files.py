@@ -10,7 +10,7 @@ from typing import Any
 
 import gast
 
-from d2s.conversion import rewrite
+from d2s.conversion import Stages, rewrite
 from d2s.errors import SourceError
 from d2s.transforms.context import OPERATORS
 from d2s.transforms.naming import names_in
@@ -25,7 +25,7 @@ class ConvertedFile:
     """The new text, and for each function that was rewritten its name and its source after each pass."""
 
     text: str
-    stages: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    stages: dict[str, Stages] = field(default_factory=dict)
 
 
 def convert_text(text: str, filename: str) -> ConvertedFile:

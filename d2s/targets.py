@@ -36,6 +36,16 @@ _INPUT = re.compile(r"(\w+)\[(.*)\]")
 _SIZES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
 
 
+def require_file(path: Path) -> None:
+    """Go on only if there is such a file.
+
+    Raises:
+        D2SError: there is none.
+    """
+    if not path.is_file():
+        raise D2SError(f"{path}: no such file")
+
+
 def load_target(text: str) -> Any:
     """The function, module or other callable that `file.py:name` names; of a class of modules a new one.
 
@@ -70,8 +80,7 @@ def _made(cls: type[torch.nn.Module], name: str) -> torch.nn.Module:
 
 def _run_file(path: Path) -> Any:
     """The module of a file, run as an import would."""
-    if not path.is_file():
-        raise D2SError(f"{path}: no such file")
+    require_file(path)
     name = path.stem if path.stem not in sys.modules else f"d2s_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
