@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp
 
-.PHONY: demo test bench lint types clean
+.PHONY: demo test bench language lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
@@ -16,6 +16,10 @@ test: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
+
+# Writes the tables of docs/language.md from the features in tests/language.
+language: $(INSTALLED)
+	PYTHONPATH=tests/support $(BIN)/python -c "import language; language.write_document()"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

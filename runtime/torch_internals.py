@@ -39,10 +39,6 @@ FAKE_ERRORS = (
 )
 
 
-# What torch raises where an answer depends on a size that is unknown.
-SIZE_NEEDED = (GuardOnDataDependentSymNode,)
-
-
 def is_profiling(function: Any) -> bool:
     """Whether a function only tells torch's profiler something."""
     return getattr(function, "__module__", None) == "torch._ops.profiler"
@@ -223,6 +219,12 @@ def symbolic_kind(thing: object) -> type | None:
     """int, float or bool for one of torch's symbolic numbers, None for anything else."""
     kinds = {torch.SymInt: int, torch.SymFloat: float, torch.SymBool: bool}
     return kinds.get(type(thing))
+
+
+def known_shape(tensor: torch.Tensor) -> tuple[int | None, ...]:
+    """The shape of a fake tensor, None for each size that is unknown."""
+    with without_recording():
+        return tuple(size if type(size) is int else None for size in tensor.shape)
 
 
 def is_fake(tensor: torch.Tensor) -> bool:

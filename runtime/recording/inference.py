@@ -1,7 +1,8 @@
 """What a function of torch gives for fake tensors, found by running it on them.
 
-Where torch would have to know a size that is unknown, it is run on two examples instead: in place of each unknown
-size there is one prime in the first and another in the second, and what differs in the two answers is unknown.
+Where torch would have to know a size that is unknown, or can't take one, it is run on two examples instead: in place
+of each unknown size there is one prime in the first and another in the second, and what differs in the two answers is
+unknown.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import map_tree
+from d2s.runtime.ir.program import leaves_of, map_tree
 from d2s.runtime.recording.structures import rebuilt, tensors_in
 from d2s.runtime.torch_internals import (
-    SIZE_NEEDED,
     EffectsWatch,
     FakeWorld,
+    known_shape,
     real_zeros,
     storage_key,
+    symbolic_kind,
     version,
     without_modes,
 )
@@ -70,11 +72,18 @@ def infer(
             return found
     try:
         return _run(watch, func, args, kwargs)
-    except SIZE_NEEDED as error:
-        found = _by_examples(world, watch, func, args, kwargs, None)
+    except Exception as error:
+        # Not only what asks for a size: some functions of torch take no symbolic number in some of their forms.
+        found = _by_examples(world, watch, func, args, kwargs, None) if has_unknowns((args, kwargs)) else None
         if found is None:
             raise error
         return found
+
+
+def has_unknowns(arguments: Any) -> bool:
+    """Whether a size of a tensor, or a number, is unknown among the arguments of a call."""
+    numbers = [leaf for leaf in leaves_of(arguments) if symbolic_kind(leaf) is not None]
+    return bool(numbers) or any(None in known_shape(tensor) for tensor in tensors_in(arguments))
 
 
 def true_error(func: Callable[..., Any], args: Any, kwargs: Any, error: Exception) -> Exception | None:

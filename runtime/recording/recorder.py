@@ -57,6 +57,7 @@ from d2s.runtime.torch_internals import (
     forget_constant,
     is_fake,
     is_profiling,
+    known_shape,
     modes,
     set_grad_enabled,
     storage_key,
@@ -579,5 +580,4 @@ def _is_unknown_float(leaf: Any) -> bool:
 def type_of(tensor: torch.Tensor) -> TensorType:
     """The type of the value that a fake tensor stands for."""
     with without_recording():
-        sizes = tuple(size if type(size) is int else None for size in tensor.shape)
-        return TensorType(tensor.dtype, sizes, tensor.device, tensor.requires_grad)
+        return TensorType(tensor.dtype, known_shape(tensor), tensor.device, tensor.requires_grad)

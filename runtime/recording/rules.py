@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -36,22 +37,36 @@ def _position(position: Any) -> Any:
         return tuple(map(_position, position))
     if is_run_time_number(position) and position.kind is int:
         return 0
-    if isinstance(position, torch.Tensor) and position.dim() == 0 and position.dtype in _INDEX_TYPES:
-        return 0
-    return position
+    return 0 if _is_index(position) else position
 
 
 _GRADIENT = torch.Tensor.grad.__get__
 _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
+def _with_bounds(recorder: Recorder, position: Any) -> Any:
+    """A position with the bounds of slices as numbers, where they are given as tensors: so Python takes them."""
+    if isinstance(position, tuple):
+        return tuple(_with_bounds(recorder, part) for part in position)
+    if not isinstance(position, slice):
+        return position
+    bounds = (position.start, position.stop, position.step)
+    return slice(*(recorder.number_call(operator.index, (b,), int) if _is_index(b) else b for b in bounds))
+
+
+def _is_index(thing: Any) -> bool:
+    return isinstance(thing, torch.Tensor) and thing.dim() == 0 and thing.dtype in _INDEX_TYPES
+
+
 def _get_item(recorder: Recorder, tensor: torch.Tensor, position: Any) -> Any:
     """`tensor[position]`."""
+    position = _with_bounds(recorder, position)
     return recorder.record(torch.Tensor.__getitem__, (tensor, position), {}, (tensor, _position(position)))
 
 
 def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: Any) -> Any:
     """`tensor[position] = value`."""
+    position = _with_bounds(recorder, position)
     inferred_from = (tensor, _position(position), value)
     return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, inferred_from)
 

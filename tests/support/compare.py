@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import is_dataclass
+from enum import Enum
 from typing import Any
 
 import torch
@@ -19,12 +22,37 @@ def outcome(function: Callable[..., Any], *args: Any) -> Any:
 def same(left: Any, right: Any) -> bool:
     """Whether two results are equal in value, dtype, shape and Python type."""
     if isinstance(left, torch.Tensor):
-        return isinstance(right, torch.Tensor) and left.dtype == right.dtype and torch.equal(left, right)
+        return isinstance(right, torch.Tensor) and _same_tensors(left, right)
+    if type(left) is not type(right):
+        return False
     if isinstance(left, dict):
-        return type(right) is dict and left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-    if isinstance(left, tuple | list):
-        return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
-    return type(left) is type(right) and left == right
+        return list(left) == list(right) and all(same(left[k], right[k]) for k in left)
+    if isinstance(left, tuple | list | deque):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, Enum | type) or (type(left).__eq__ is not object.__eq__ and not is_dataclass(left)):
+        return bool(left == right) or left != left
+    return same(attributes(left), attributes(right))
+
+
+def _same_tensors(left: torch.Tensor, right: torch.Tensor) -> bool:
+    if left.dtype != right.dtype or left.shape != right.shape or left.requires_grad != right.requires_grad:
+        return False
+    return torch.allclose(left, right, rtol=0, atol=0, equal_nan=left.is_floating_point())
+
+
+def attributes(thing: Any) -> dict[str, Any]:
+    """The attributes of an object, those in slots included."""
+    slots = [name for kind in type(thing).__mro__ for name in vars(kind).get("__slots__", ()) if hasattr(thing, name)]
+    return {**{name: getattr(thing, name) for name in slots}, **getattr(thing, "__dict__", {})}
+
+
+def tensors_in(tree: Any) -> list[torch.Tensor]:
+    """The tensors in lists, tuples and dicts of things."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        return [tensor for item in tree for tensor in tensors_in(item)]
+    return [tree] if isinstance(tree, torch.Tensor) else []
 
 
 def detached(tree: Any) -> Any:

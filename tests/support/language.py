@@ -1,0 +1,145 @@
+"""The features of the language: small functions and modules, each with inputs that take different ways through it."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from compare import outcome, same, tensors_in
+
+import d2s
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: `thing` is a function, or a module's class; `eager` and `missing` say why it isn't captured.
+
+    `eager` is a reason for good, `missing` is one for now; `code` is what is raised then.
+    """
+
+    group: str
+    what: str
+    thing: Any
+    inputs: list[tuple[Any, ...]]
+    ways: int
+    eager: str
+    missing: str
+    code: str
+    grad: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.thing.__name__)
+
+    @property
+    def status(self) -> str:
+        return "eager by design" if self.eager else "not yet" if self.missing else "captured"
+
+
+FEATURES: list[Feature] = []
+_ROOT = Path(__file__).parents[2]
+_DOCUMENT = _ROOT / "docs" / "language.md"
+_MARK = "<!-- features -->\n"
+
+
+def load() -> list[Feature]:
+    """All features, from `tests/language/features`."""
+    for path in sorted((_ROOT / "tests" / "language" / "features").glob("*.py")) if not FEATURES else ():
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None and spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    return FEATURES
+
+
+def document() -> tuple[str, str]:
+    """`docs/language.md` as it is, and as it should be."""
+    text = _DOCUMENT.read_text()
+    return text, text.split(_MARK)[0] + _MARK + table()
+
+
+def write_document() -> None:
+    """Bring `docs/language.md` up to date."""
+    _DOCUMENT.write_text(document()[1])
+
+
+def feature(
+    what: str, *inputs: Any, ways: int = 2, eager: str = "", missing: str = "", code: str = "", grad: bool = False
+) -> Callable[[Any], Any]:
+    """Put what follows among the features: `inputs` are its arguments, one or a tuple of several.
+
+    They must give at least as many different outcomes as there are `ways`. With `grad`, gradients are compared too.
+    """
+
+    def register(thing: Any) -> Any:
+        group = thing.__module__.rsplit(".", 1)[-1]
+        given = [i if isinstance(i, tuple) else (i,) for i in inputs]
+        FEATURES.append(Feature(group, what, thing, given, ways, eager, missing, code, grad))
+        return thing
+
+    return register
+
+
+def made(thing: Any) -> Any:
+    """The function, or a module of the class, always with the same parameters."""
+    if not isinstance(thing, type):
+        return thing
+    torch.manual_seed(1)
+    return thing()
+
+
+def observe(function: Callable[..., Any], args: tuple[Any, ...], grad: bool = False) -> Any:
+    """What a call returns or raises, prints, leaves in its arguments, and the gradients of its answer."""
+    args = copy.deepcopy(args)
+    for tensor in tensors_in(args) if grad else ():
+        tensor.requires_grad_(tensor.is_floating_point())
+    torch.manual_seed(0)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        answer = outcome(function, *args)
+    tensors = [tensor for tensor in tensors_in(answer) if tensor.requires_grad]
+    gradients: list[Any] = []
+    if grad and tensors:
+        torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
+        gradients = [tensor.grad for tensor in tensors_in(args)]
+    return answer, printed.getvalue(), args, gradients
+
+
+def _state(module: torch.nn.Module) -> dict[str, Any]:
+    own = {name: value for name, value in vars(module).items() if name[0] != "_" and name != "forward"}
+    return {**own, **module.state_dict()}
+
+
+def check_feature(given: Feature) -> None:
+    """Compare eager with the static function on all inputs, also in reverse order: one program for all of them."""
+    for inputs in (given.inputs, given.inputs[::-1]):
+        eager, static = made(given.thing), d2s.to_static(made(given.thing), full_graph=True)
+        seen: list[Any] = []
+        for args in inputs:
+            want, got = (observe(function, args, given.grad) for function in (eager, static))
+            assert same(want, got), f"{got} instead of {want}"
+            if isinstance(given.thing, type):
+                assert same(_state(eager), _state(static)), "the module is not as eager leaves it"
+            if not any(same(want, other) for other in seen):
+                seen.append(want)
+        assert len(seen) >= given.ways, "the inputs take too few ways"
+        programs = (static.forward if isinstance(given.thing, type) else static).programs
+        assert len(programs) == 1, f"{len(programs)} programs for one signature"
+
+
+def table() -> str:
+    """The features as the tables of `docs/language.md`, one a group."""
+    lines: list[str] = []
+    for group in dict.fromkeys(feature.group for feature in load()):
+        lines += [f"\n## {group.capitalize()}\n", "| feature | | |", "|---|---|---|"]
+        for given in FEATURES:
+            if given.group == group:
+                reason = given.eager or given.missing
+                lines.append(f"| {given.what} | {given.status} | {reason}{f' ({given.code})' if reason else ''} |")
+    return "\n".join(lines) + "\n"
