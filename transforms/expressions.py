@@ -3,10 +3,11 @@
     y = a and b or not c                ->  y = _d2s.or_(_d2s.and_(a, lambda: b), lambda: _d2s.not_(c))
     y = a if x > 0 else b               ->  y = _d2s.if_expression(x > 0, lambda: a, lambda: b)
     y = 0 < x < 1                       ->  y = _d2s.compare(0, "<", lambda: x, "<", lambda: 1)
-y = a in b                          ->  y = _d2s.contains(b, a)
-y = a is b                          ->  y = _d2s.is_(a, b)
+    y = a in b                          ->  y = _d2s.contains(b, a)
+    y = a is b                          ->  y = _d2s.is_(a, b)
     y = f"at {x:.2f}"                   ->  y = _d2s.text("at ", _d2s.formatted(x, None, ".2f"))
     y = "at %d" % x                     ->  y = _d2s.percent("at %d", x)
+    y = [a]                             ->  y = _d2s.display([a])
     assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
 
 An operand that may not run becomes a lambda. Where only the truth of `and` and `or` is asked, as in the test
@@ -61,6 +62,9 @@ def _is_none(node: Any) -> bool:
 
 
 class _Expressions(gast.NodeTransformer):
+    def __init__(self) -> None:
+        self._kept: set[int] = set()
+
     def visit_ClassDef(self, node: Any) -> Any:
         """Lambdas don't see the names of a class body: only the methods are rewritten."""
         node.body = [
@@ -112,6 +116,20 @@ class _Expressions(gast.NodeTransformer):
         if not isinstance(node.op, gast.Not):
             return self.generic_visit(node)
         return _operator("not_", node, self._test(node.operand))
+
+    def visit_List(self, node: Any) -> Any:
+        self.generic_visit(node)
+        if not isinstance(node.ctx, gast.Load) or (node.elts and id(node) not in self._kept):
+            return node
+        return _operator("display", node, node)
+
+    def visit_Assign(self, node: Any) -> Any:
+        """A list that gets a name, or that is empty, may be made longer."""
+        values = node.value.elts if isinstance(node.value, gast.Tuple) else [node.value]
+        self._kept.update(map(id, values))
+        return self.generic_visit(node)
+
+    visit_AnnAssign = visit_NamedExpr = visit_Assign
 
     def visit_JoinedStr(self, node: Any) -> Any:
         self.generic_visit(node)

@@ -9,6 +9,7 @@ from d2s.transforms import (
     activity,
     breaks,
     calls,
+    comprehensions,
     continues,
     declarations,
     expressions,
@@ -34,6 +35,7 @@ def passes() -> list[tuple[str, Pass]]:
         ("returns", returns.transform),
         ("breaks", breaks.transform),
         ("continues", continues.transform),
+        ("comprehensions", comprehensions.transform),
         # Also rewrites the tests that the exits made, and makes an `if` of each assert for what follows.
         ("expressions", expressions.transform),
         # Looks at the function while its `if`s and loops still stand; the passes for them read what it found.

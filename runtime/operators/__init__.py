@@ -5,7 +5,9 @@ it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one
 only when the program runs has it recorded.
 """
 
+from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
+from d2s.runtime.operators.comprehensions import dict_, generated, listed, set_
 from d2s.runtime.operators.decisions import (
     and_,
     and_test,
@@ -41,17 +43,22 @@ __all__ = [
     "contains",
     "delete_attribute",
     "delete_item",
+    "dict_",
+    "display",
     "entered",
     "for_",
     "formatted",
+    "generated",
     "handling",
     "if_",
     "if_expression",
     "is_",
+    "listed",
     "not_",
     "or_",
     "or_test",
     "percent",
+    "set_",
     "set_attribute",
     "set_item",
     "text",

@@ -7,17 +7,17 @@ import math
 import random
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED
-from d2s.runtime.operators.decisions import and_test, if_expression, or_test, truth
+from d2s.runtime.operators.decisions import truth
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.texts import format_value
 from d2s.runtime.operators.writes import delete_attribute, set_named
+from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -44,9 +44,17 @@ def bool_(*args: Any) -> Any:
 
 def len_(value: Any) -> Any:
     """`len(value)`."""
+    if is_run_time_sequence(value):
+        return value.length()
     if recorder_for(value) is None or not isinstance(value, torch.Tensor) or value.dim() == 0:
         return len(value)
     return value.shape[0]
+
+
+def display(items: list[Any]) -> list[Any]:
+    """`[a, b]`: a list that another loop or branch may make longer."""
+    recorder = active_recorder()
+    return items if recorder is None else recorder.lists.made(items)
 
 
 def str_(*args: Any) -> Any:
@@ -78,55 +86,6 @@ def type_(*args: Any) -> Any:
             return torch.nn.Parameter
         return torch.Tensor if isinstance(args[0], torch.Tensor) else args[0].__class__
     return type(*args)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _extreme(function: Callable[..., Any], is_better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """`min` or `max`, whose comparisons choose a value instead of a side."""
-
-    def extreme(*args: Any, key: Any = None, **kwargs: Any) -> Any:
-        is_one = len(args) == 1 and not is_staged(args[0])
-        items = list(args[0]) if is_one else list(args)
-        args = (items,) if is_one else args  # an iterator can be read once only
-        if key is not None or kwargs or len(items) < 2 or recorder_for(*items) is None:
-            return function(*args, **kwargs) if key is None else function(*args, key=key, **kwargs)
-        best, *rest = items
-        for item in rest:
-            best = if_expression(is_better(item, best), partial(_same, item), partial(_same, best))
-        return best
-
-    return extreme
-
-
-min_ = _extreme(min, lambda item, best: item < best)
-max_ = _extreme(max, lambda item, best: item > best)
-
-
-def sum_(items: Any, start: Any = 0) -> Any:
-    """`sum(items, start)`."""
-    if active_recorder() is None:
-        return sum(items, start)
-    total = start
-    for item in items:
-        total = total + item
-    return total
-
-
-def any_(items: Any) -> Any:
-    """`any(items)`."""
-    if active_recorder() is None or not isinstance(items, list | tuple):
-        return any(items)
-    return or_test(False, *(partial(_same, item) for item in items))
-
-
-def all_(items: Any) -> Any:
-    """`all(items)`."""
-    if active_recorder() is None or not isinstance(items, list | tuple):
-        return all(items)
-    return and_test(True, *(partial(_same, item) for item in items))
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,11 +158,6 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.repr: repr_,
     builtins.format: format_,
     builtins.type: type_,
-    builtins.min: min_,
-    builtins.max: max_,
-    builtins.sum: sum_,
-    builtins.any: any_,
-    builtins.all: all_,
     builtins.next: next_,
     builtins.setattr: set_named,
     builtins.delattr: delete_attribute,

@@ -19,6 +19,7 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
+from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.texts import members
@@ -129,7 +130,7 @@ def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
 
     def made(*args: Any, **kwargs: Any) -> Any:
         if method.__name__ == "join":
-            args = tuple(map(list, args))
+            args = tuple(map(list_, args))
         if not any(map(is_staged, members([args, kwargs]))):
             return method(*args, **kwargs)
         return recorder.text_call(function, (text, *args), kwargs)

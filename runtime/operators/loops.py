@@ -9,7 +9,13 @@ from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
-from d2s.runtime.operators.sequences import MOST_UNROLLED, StagedSequence, as_sequence, must_be_one_loop
+from d2s.runtime.operators.sequences import (
+    MOST_UNROLLED,
+    Generated,
+    StagedSequence,
+    as_sequence,
+    must_be_one_loop,
+)
 from d2s.runtime.operators.staging import Thunk, shared_locations
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.journal import CellLocation, Location
@@ -53,20 +59,58 @@ def while_(loop_test: Thunk, loop_body: Thunk, carried: tuple[str, ...]) -> None
 
 def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[str, ...]) -> None:
     """`for item in items: loop_body(item)`; the body binds the variables that `carried` names."""
-    recorder = active_recorder()
-    if recorder is None:
+    if active_recorder() is None:
         for item in items:
             loop_body(item)
         return
     stop: Thunk | None = None
     if isinstance(items, until):
         stop, items = items.stop, items.iterable
-    shared = shared_locations([loop_body], carried)
+    each(items, loop_body, stop, shared_locations([loop_body], carried))
+
+
+def each(
+    items: Iterable[Any], loop_body: Callable[[Any], object], stop: Thunk | None, shared: list[Location]
+) -> None:
+    """`loop_body` of every item while a recording goes on; it binds the variables that are `shared`."""
+    recorder = active_recorder()
+    assert recorder is not None
+    if isinstance(items, Generated) and items.is_fresh():
+        body = _of_generated(recorder, items, loop_body, stop, shared)
+        each(items.items, body, stop, shared)
+        return
     sequence = as_sequence(items)
     if sequence is not None and must_be_one_loop(sequence):
         _record_for(recorder, sequence, loop_body, stop, shared)
     else:
         _unroll(recorder, items, loop_body, stop, shared)
+
+
+def _of_generated(
+    recorder: Recorder,
+    items: Generated,
+    body: Callable[[Any], object],
+    stop: Thunk | None,
+    shared: list[Location],
+) -> Callable[[Any], object]:
+    """What to do for each item of what a generator expression goes over, to do `body` for what it gives."""
+    items.use_up()
+
+    def give(item: Any) -> None:
+        given = items.element(item)
+        if items.nested:
+            each(given, body, stop, shared)
+        else:
+            body(given)
+
+    def give_if_kept(item: Any) -> None:
+        condition = items.keep(item)
+        if is_staged(condition):
+            record_branch(recorder, condition, lambda: give(item), lambda: None, shared)
+        elif condition:
+            give(item)
+
+    return give if items.keep is None else give_if_kept
 
 
 # ------------------------------------------------------------------ while
@@ -156,7 +200,7 @@ _REFERENCES_TO_A_TEMPORARY = _count_in_for(iter(()))
 def _record_for(
     recorder: Recorder,
     sequence: StagedSequence,
-    body: Callable[[Any], None],
+    body: Callable[[Any], object],
     stop: Thunk | None,
     shared: list[Location],
 ) -> None:
@@ -177,7 +221,7 @@ def _record_for(
 def _unroll(
     recorder: Recorder,
     items: Iterable[Any],
-    body: Callable[[Any], None],
+    body: Callable[[Any], object],
     stop: Thunk | None,
     shared: list[Location],
 ) -> None:
@@ -204,6 +248,6 @@ def _unroll(
 
 
 def _trip_unless(
-    recorder: Recorder, stopped: Any, item: Any, body: Callable[[Any], None], shared: list[Location]
+    recorder: Recorder, stopped: Any, item: Any, body: Callable[[Any], object], shared: list[Location]
 ) -> None:
     record_branch(recorder, stopped, lambda: None, lambda: body(item), shared)

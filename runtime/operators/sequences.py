@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+import functools
+import types
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from d2s.runtime.operators.builtins import REPLACEMENTS, int_, min_
+from d2s.runtime.operators.builtins import REPLACEMENTS, int_
+from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.lists import RunTimeSequence, is_run_time_sequence
 from d2s.runtime.recording.staged import is_staged
 
 # A loop whose number of trips is known is unrolled up to this many, and one loop of the program beyond.
@@ -37,10 +41,65 @@ class StagedSequence:
         return self.item(position)
 
 
+class StagedList(StagedSequence):
+    """The items of a list of the program, whose length is asked for again before each trip."""
+
+    def __init__(self, items: RunTimeSequence):
+        object.__setattr__(self, "item", items.__getitem__)
+        object.__setattr__(self, "length_now", items.length)
+
+    length = property(lambda self: self.length_now())
+
+
+class Generated:
+    """A generator expression: an iterator, and until its first item is taken also what it is made of."""
+
+    __class__ = property(lambda self: types.GeneratorType)
+
+    def __init__(self, items: Iterable[Any], element: Any, keep: Any, nested: bool):
+        self.items = items
+        self.element = element
+        self.keep = keep
+        self.nested = nested
+        self._iterator: Iterator[Any] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            self._iterator = self.given()
+        return next(self._iterator)
+
+    def is_fresh(self) -> bool:
+        """Whether no item was taken yet."""
+        return self._iterator is None
+
+    def use_up(self) -> None:
+        """From now on it has no items."""
+        self._iterator = iter(())
+
+    def given(self) -> Iterator[Any]:
+        """Its items, one by one."""
+        for item in self.items:
+            if self.keep is None or self.keep(item):
+                if self.nested:
+                    yield from self.element(item)
+                else:
+                    yield self.element(item)
+
+
+def is_fresh(items: Any) -> bool:
+    """Whether this is a generator expression of which no item was taken yet."""
+    return type(items) is Generated and items.is_fresh()
+
+
 def as_sequence(items: Any) -> StagedSequence | None:
     """The sequence that a loop over `items` goes over, None where items must come one by one."""
     if isinstance(items, StagedSequence):
         return items
+    if is_run_time_sequence(items):
+        return StagedList(items)
     if isinstance(items, torch.Tensor) and items.dim() > 0:
         return StagedSequence(items.shape[0], lambda position: items[position])
     if isinstance(items, range):
@@ -84,13 +143,19 @@ def zip_(*iterables: Any, **kwargs: Any) -> Any:
     found = [sequence for sequence in sequences if sequence is not None]
     if kwargs or not found or len(found) < len(iterables) or not any(map(must_be_one_loop, found)):
         return zip(*iterables, **kwargs)  # noqa: B905
-    length = min_(*(sequence.length for sequence in found)) if len(found) > 1 else found[0].length
+    length = functools.reduce(_shorter, (sequence.length for sequence in found))
     return StagedSequence(length, lambda position: tuple(sequence.item(position) for sequence in found))
+
+
+def _shorter(left: Any, right: Any) -> Any:
+    return if_expression(right < left, lambda: right, lambda: left)
 
 
 def reversed_(items: Any) -> Any:
     """`reversed(items)`."""
-    sequence = as_sequence(items) if isinstance(items, range | StagedSequence) else None
+    sequence = (
+        as_sequence(items) if isinstance(items, range | StagedSequence) or is_run_time_sequence(items) else None
+    )
     if sequence is None or not must_be_one_loop(sequence):
         return reversed(items)
     return StagedSequence(sequence.length, lambda position: sequence.item(sequence.length - 1 - position))

@@ -14,6 +14,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
 
 _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
@@ -36,7 +37,7 @@ _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
 def note_contents(container: Any) -> None:
     """Tell the journal that a container is about to change."""
     recorder = active_recorder()
-    if recorder is not None and isinstance(container, CONTAINERS):
+    if recorder is not None and isinstance(container, CONTAINERS) and not is_staged(container):
         recorder.journal.note(ContentsLocation(container))
 
 
@@ -69,6 +70,8 @@ def _refuse_block(owner: Any) -> None:
 
 def note_object(owner: Any) -> None:
     """Tell the journal that an object is about to change, in its attributes or in the containers there."""
+    if is_staged(owner):
+        return
     note_contents(owner)
     _refuse_block(owner)
     if active_recorder() is not None and owner is os.environ:

@@ -19,8 +19,8 @@ from d2s.runtime.recording.guards import Guard, program_guards
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import line_of_raise
 from d2s.runtime.recording.outputs import end
-from d2s.runtime.recording.recorder import RecordAgain, Recorder
-from d2s.runtime.recording.regions import record_region
+from d2s.runtime.recording.recorder import Recorder
+from d2s.runtime.recording.regions import RecordAgain, record_region
 from d2s.runtime.recording.rules import RULES
 
 Convert = Callable[[Any], Any]
@@ -60,6 +60,7 @@ def capture(
             try:
                 given = inspect.BoundArguments(bound.signature, recorder.arguments(bound.arguments))
                 answer = function(*given.args, **given.kwargs)
+                recorder.raise_pending()
             except Exception as error:
                 refuse_own(error)
                 return end(recorder, None, error)
@@ -82,6 +83,7 @@ def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
     while True:
         try:
             return record_region(recorder, run)
-        except RecordAgain:
+        except RecordAgain as again:
+            again.settle()
             recorder.journal.undo(0)
             recorder.next_number = 0

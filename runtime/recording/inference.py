@@ -29,6 +29,13 @@ from d2s.runtime.torch_internals import (
 _PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 
 
+@dataclass(frozen=True)
+class SomeOf:
+    """A list of unknown length for a call: `item` is what each of its items may be."""
+
+    item: Any
+
+
 # For each tensor a label for each of its sizes: a number, or a text that is the same where sizes are equal.
 Labels = list[tuple[Any, ...]]
 
@@ -63,9 +70,15 @@ def infer(
     not 1: the function is then run on examples that have them equal.
 
     Raises:
+        UnknownLengthError: what it gives depends on the length of a list in more than sizes.
         FAKE_ERRORS: it needs to know more than fakes tell.
         Exception: what it raises for these arguments.
     """
+    if any(isinstance(leaf, SomeOf) for leaf in leaves_of((args, kwargs))):
+        found = _by_examples(world, watch, func, args, kwargs, None)
+        if found is None:
+            raise UnknownLengthError
+        return found
     if equal_sizes is not None:
         found = _by_examples(world, watch, func, args, kwargs, equal_sizes)
         if found is not None:
@@ -112,8 +125,16 @@ def true_error(func: Callable[..., Any], args: Any, kwargs: Any, error: Exceptio
     return None
 
 
-def _run(watch: EffectsWatch, func: Callable[..., Any], args: Any, kwargs: Any) -> Inferred:
-    tensors = tensors_in((args, kwargs))
+def _run(
+    watch: EffectsWatch,
+    func: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    tensors: list[torch.Tensor] | None = None,
+) -> Inferred:
+    """What a function gives for fakes, and does to `tensors`, by default all those among its arguments."""
+    if tensors is None:
+        tensors = tensors_in((args, kwargs))
     versions = [version(tensor) for tensor in tensors]
     forms = [_form(tensor) for tensor in tensors]
     watch.forget()
@@ -141,6 +162,10 @@ def _comparable(size: Any) -> Any:
 # ------------------------------------------------------------------ examples
 
 
+class UnknownLengthError(Exception):
+    """A function of torch can't be given a list of unknown length; never leaves the runtime."""
+
+
 class _DifferError(Exception):
     """Two examples give answers that can't stand for one."""
 
@@ -153,9 +178,11 @@ def _by_examples(
     if labels is not None and [len(label) for label in labels] != [tensor.dim() for tensor in tensors]:
         return None
     runs = []
-    for primes in _PRIMES:
+    for length, primes in enumerate(_PRIMES, start=2):
+        example = _Example(world, primes, tensors, labels, length)
         try:
-            runs.append(_run(watch, func, *map_tree(_Example(world, primes, tensors, labels), (args, kwargs))))
+            given, named = map_tree(example, (args, kwargs))
+            runs.append(_run(watch, func, given, named, example.made(tensors)))
         except Exception:
             return None
     first, second = runs
@@ -170,11 +197,19 @@ def _by_examples(
 
 
 class _Example:
-    """Maps tensors of unknown size, and sizes, to ones that are known, always the same to the same."""
+    """Maps tensors of unknown size, sizes and lists to ones that are known, always the same to the same."""
 
-    def __init__(self, world: FakeWorld, primes: Sequence[int], tensors: list[torch.Tensor], labels: Labels | None):
+    def __init__(
+        self,
+        world: FakeWorld,
+        primes: Sequence[int],
+        tensors: list[torch.Tensor],
+        labels: Labels | None,
+        length: int,
+    ):
         self._world = world
         self._primes = primes
+        self._length = length
         self._sizes: dict[Any, int] = {}
         self._made: dict[int, torch.Tensor] = {}
         for number, tensor in enumerate(tensors):
@@ -188,7 +223,18 @@ class _Example:
     def __call__(self, leaf: Any) -> Any:
         if isinstance(leaf, torch.Tensor):
             return self._made[id(leaf)]
+        if isinstance(leaf, SomeOf):
+            return [map_tree(self._item, leaf.item) for _ in range(self._length)]
         return self._world.with_values(leaf.node, self._size) if type(leaf) is torch.SymInt else leaf
+
+    def _item(self, leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor):
+            return self._world.with_sizes(leaf, self._world.known_sizes(leaf, self._size))
+        return self(leaf)
+
+    def made(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What stands for these."""
+        return [self._made[id(tensor)] for tensor in tensors]
 
     def _size(self, symbol: Any) -> int:
         return self._sizes.setdefault(symbol, self._primes[len(self._sizes) % len(self._primes)])

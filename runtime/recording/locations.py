@@ -19,6 +19,8 @@ _LEFT_ALONE = (TORCH_FOLDER, os.path.join(os.path.dirname(os.path.dirname(TORCH_
 _ASKING = (os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
+# A place of the code: the code object, and the instruction in it.
+Site = tuple[types.CodeType, int]
 
 _ignored: list[str] = []
 
@@ -60,6 +62,14 @@ def user_location() -> Location | None:
     while frame is not None and not is_users(frame.f_code):
         frame = frame.f_back
     return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else None
+
+
+def current_site() -> Site:
+    """The place of the user's code that is running."""
+    frame = sys._getframe(1)
+    while not is_users(frame.f_code) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
 
 
 def line_of_raise(error: BaseException) -> Location | None:

@@ -76,7 +76,7 @@ class _LoopRecording:
         self.body = body
         self.shared = shared
         self.place = user_location()
-        self.joiner = Joiner(recorder, texts=True)
+        self.joiner = Joiner(recorder, anything=True)
         self.lasting = set(shared)
         self.suspects: set[Location] = set()
         self.before: dict[Location, Any] = {}

@@ -60,12 +60,9 @@ class RunTimeNumber:
     def __deepcopy__(self, memo: Any) -> RunTimeNumber:
         return self
 
-    def _needed(self, what: str) -> CaptureError:
-        return CaptureError(
-            "D2S101",
-            f"{what} of a number computed from a tensor is asked for, and not known before the run",
-            "compute with it, or keep it a tensor",
-        )
+    def _needed(self, what: str) -> BaseException:
+        reason = f"{what} of a number computed from a tensor is asked for, and not known before the run"
+        return self.recorder.pending(CaptureError("D2S101", reason, "compute with it, or keep it a tensor"))
 
 
 class RunTimeInt(RunTimeNumber, torch.SymInt):

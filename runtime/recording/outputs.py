@@ -62,7 +62,7 @@ class Outputs:
     def count(self, things: Any) -> None:
         """Note which containers occur more than once."""
         for thing in things.values() if isinstance(things, dict) else things:
-            if isinstance(thing, list | dict | tuple):
+            if isinstance(thing, list | dict | tuple) and not is_staged(thing):
                 if id(thing) in self._seen:
                     self._shared.add(id(thing))
                 else:

@@ -39,13 +39,15 @@ from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
-from d2s.runtime.recording.inference import Inferred, Labels, infer, true_error
+from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLengthError, infer, true_error
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
+from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
-from d2s.runtime.recording.regions import Region
+from d2s.runtime.recording.regions import RecordAgain, Region
+from d2s.runtime.recording.sites import Sites
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt
 from d2s.runtime.recording.texts import RunTimeText
@@ -103,13 +105,6 @@ def active_recorder() -> Recorder | None:
 _UNCHANGING = (*_NUMBERS, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType)
 
 
-class RecordAgain(BaseException):
-    """Something was found out that has to be known from the start.
-
-    Not an `Exception`: no code of the user's may take it for one of theirs.
-    """
-
-
 class CounterFound(RecordAgain):
     """A number of the user's that the call itself writes was taken for a constant."""
 
@@ -154,12 +149,15 @@ class Recorder(TorchFunctionMode):
         self.counters: dict[Location, Source] = {}
         self._numbers: dict[Source, type] = {}
         self._lifted: list[Any] = []
+        self.lists = Sites(self)
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
         self._equal_sizes: dict[int, Labels] = {}
         self._forget_run()
 
     def _forget_run(self) -> None:
         self.world = FakeWorld()
+        self.lists.forget_run()
+        self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
         self._watch = EffectsWatch()
         # Whether some tensor stands for the result of an `if` or loop, so that its strides are unknown; whether such
@@ -249,7 +247,18 @@ class Recorder(TorchFunctionMode):
 
     def emit(self, op: Op) -> None:
         """Add an op to the current block."""
+        self.raise_pending()
         self.block.ops.append(op)
+
+    def pending(self, error: BaseException) -> BaseException:
+        """An error that is about to be raised where code in C may swallow it: then it is raised at the next op."""
+        self.pending_error = error
+        return error
+
+    def raise_pending(self) -> None:
+        """Raise what code in C has swallowed."""
+        if self.pending_error is not None:
+            raise self.pending_error
 
     def emit_call(
         self,
@@ -508,6 +517,9 @@ class Recorder(TorchFunctionMode):
         key, assumed = self.next_number, self.world.assumed
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
+        except UnknownLengthError:
+            lists = [leaf for leaf in leaves_of((tuple(args), kwargs)) if is_run_time_sequence(leaf)]
+            raise lists[0].refusal(f"what {func.__name__} gives") from None
         except FAKE_ERRORS as error:
             raise without_data(error, f"{func.__name__}: ") from error
         except UNSUPPORTED as error:
@@ -534,6 +546,8 @@ class Recorder(TorchFunctionMode):
         if is_run_time_number(leaf):
             # Without our clothes: what torch computes from it to infer is no part of the program.
             return _EXAMPLE if leaf.kind is float else plain_number(leaf.node)
+        if is_run_time_sequence(leaf):
+            return SomeOf(map_tree(self._for_inference, self.lists.example(leaf)))
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
     def _effects(self, func: Callable[..., Any], inferred: Inferred, opaque: bool) -> Effects:

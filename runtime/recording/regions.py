@@ -34,6 +34,15 @@ class Restart(BaseException):
         self.region = region
 
 
+class RecordAgain(BaseException):
+    """Something was found out that has to be known from the start: the whole function is recorded again.
+
+    Not an `Exception`: no code of the user's may take it for one of theirs.
+    """
+
+    settle: Callable[[], None] = staticmethod(lambda: None)  # to be called before that
+
+
 @dataclass
 class Region:
     """One exploration of a region: which path is being recorded, and what is known from the paths before.
@@ -136,7 +145,7 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
             raise CaptureError(
                 "D2S203",
                 f"more than {MOST_PATHS} paths lead through decisions that can't be merged",
-                "give the variables the same type, and lists the same length, whichever branch is taken",
+                "give the variables the same type, and dicts the same keys, whichever branch is taken",
             )
         terminator = run_path(path)
         recorder.block.terminator = terminator

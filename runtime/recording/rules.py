@@ -13,6 +13,7 @@ import torch
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, PythonType
 from d2s.runtime.recording.hooks import registering
+from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder
 
@@ -44,10 +45,13 @@ _GRADIENT = torch.Tensor.grad.__get__
 _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
-def _with_bounds(recorder: Recorder, position: Any) -> Any:
-    """A position with the bounds of slices as numbers, where they are given as tensors: so Python takes them."""
+def _as_position(recorder: Recorder, position: Any) -> Any:
+    """A position as torch takes it: the bounds of slices as numbers, a list of the run as a tensor."""
     if isinstance(position, tuple):
-        return tuple(_with_bounds(recorder, part) for part in position)
+        return tuple(_as_position(recorder, part) for part in position)
+    if is_run_time_sequence(position):
+        recorder.pending_error = None  # torch has asked for its length, and can do without
+        return torch.tensor(position)
     if not isinstance(position, slice):
         return position
     bounds = (position.start, position.stop, position.step)
@@ -60,13 +64,13 @@ def _is_index(thing: Any) -> bool:
 
 def _get_item(recorder: Recorder, tensor: torch.Tensor, position: Any) -> Any:
     """`tensor[position]`."""
-    position = _with_bounds(recorder, position)
+    position = _as_position(recorder, position)
     return recorder.record(torch.Tensor.__getitem__, (tensor, position), {}, (tensor, _position(position)))
 
 
 def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: Any) -> Any:
     """`tensor[position] = value`."""
-    position = _with_bounds(recorder, position)
+    position = _as_position(recorder, position)
     inferred_from = (tensor, _position(position), value)
     return recorder.record(torch.Tensor.__setitem__, (tensor, position, value), {}, inferred_from)
 

@@ -4,6 +4,8 @@
            | OfTensor(type)                 a tensor of this type
            | OfPython(class)                a number or a text of this class
            | OfTuple(like, specs)           a tuple, named tuple or Size like this one
+           | OfList(site)                   a list of the program, made at this place of the code
+           | OfTuples(item)                 a tuple of the program, of any number of such items
            | OfContents(like, keys, specs)  what a list, dict, set or deque contains
 
 `join` is the least that covers both; `stand_in` makes a thing for a spec, with a value of the program for each part
@@ -21,6 +23,8 @@ import torch
 
 from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value, ValueType
 from d2s.runtime.recording.journal import ContentsLocation, Location
+from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
+from d2s.runtime.recording.locations import Site
 from d2s.runtime.recording.numbers import is_run_time_number, number_kind
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
@@ -38,7 +42,7 @@ class Unset(enum.Enum):
 
 UNSET = Unset.UNSET
 
-_EQUAL_IS_SAME = (int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, range)
+CONSTANTS = (int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, range)
 
 
 class CannotJoinError(Exception):
@@ -82,12 +86,23 @@ class OfTuple:
 class OfContents:
     """`keys` are those of a dict; a set is only ever joined with an equal one."""
 
+    owner: Any = field(compare=False)
     like: Any = field(compare=False)
     keys: tuple[Any, ...]
     items: tuple[Spec, ...]
 
 
-Spec = Known | OfTensor | OfPython | OfTuple | OfContents
+@dataclass(frozen=True)
+class OfList:
+    site: Site
+
+
+@dataclass(frozen=True)
+class OfTuples:
+    item: Spec | None
+
+
+Spec = Known | OfTensor | OfPython | OfTuple | OfContents | OfList | OfTuples
 
 
 def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
@@ -98,12 +113,12 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
         return recorder.value_of(left) == recorder.value_of(right)
     if type(left) is not type(right):
         return False
-    if is_run_time_number(left) or is_run_time_text(left):
+    if is_run_time_number(left) or is_run_time_text(left) or is_run_time_sequence(left):
         return bool(left.value == right.value)
     if isinstance(left, tuple):
         pairs = zip(left, right, strict=False)
         return len(left) == len(right) and all(is_same(recorder, a, b) for a, b in pairs)
-    if type(left) in _EQUAL_IS_SAME:
+    if type(left) in CONSTANTS:
         # The texts differ for 0.0 and -0.0, which are equal, and agree for nan, which is not.
         return repr(left) == repr(right)
     return isinstance(left, types.MethodType) and left == right
@@ -115,15 +130,18 @@ def spec_at(location: Location, thing: Any) -> Spec:
         return Known(thing)
     keys = tuple(thing) if isinstance(thing, dict) else ()
     items = thing.values() if isinstance(thing, dict) else thing
-    return OfContents(thing, keys, tuple(map(Known, items)))
+    return OfContents(location.owner, thing, keys, tuple(map(Known, items)))
 
 
 class Joiner:
-    """Joins specs in one recording. `texts` says whether two texts become one of the run's, or can't be joined."""
+    """Joins specs in one recording.
 
-    def __init__(self, recorder: Recorder, texts: bool = False):
+    `anything` says whether two texts, or two tuples of different length, become one of the run's, or can't be joined.
+    """
+
+    def __init__(self, recorder: Recorder, anything: bool = False):
         self.recorder = recorder
-        self.texts = texts
+        self.anything = anything
 
     def join(self, left: Spec, right: Spec) -> Spec:
         """The least spec that covers both.
@@ -147,6 +165,10 @@ class Joiner:
             return self._join_tuples(left, right)
         if isinstance(left, OfPython) and left == right:
             return left
+        if isinstance(left, OfList) and isinstance(right, OfList):
+            return OfList(self.recorder.lists.united(left.site, right.site))
+        if isinstance(left, OfTuple | OfTuples) and isinstance(right, OfTuple | OfTuples) and self.anything:
+            return self._join_to_tuples(left, right)
         raise CannotJoinError(left, right)
 
     def general(self, spec: Spec) -> Spec:
@@ -159,11 +181,11 @@ class Joiner:
         kind = number_kind(thing)
         if kind is not None:
             return OfPython(kind)
-        if is_run_time_text(thing) or (type(thing) is str and self.texts):
+        if is_run_time_text(thing) or (type(thing) is str and self.anything):
             return OfPython(str)
-        if isinstance(thing, tuple):
-            return OfTuple(thing, tuple(map(Known, thing)))
-        return spec
+        if is_run_time_sequence(thing):
+            return OfList(thing.site) if is_run_time_list(thing) else OfTuples(thing.items)
+        return OfTuple(thing, tuple(map(Known, thing))) if isinstance(thing, tuple) else spec
 
     def _join_known(self, left: Any, right: Any) -> Spec:
         if is_same(self.recorder, left, right):
@@ -172,24 +194,44 @@ class Joiner:
             return self._of_run_time(right if left is UNSET else left)
         lefts, rights = self.general(Known(left)), self.general(Known(right))
         if isinstance(lefts, Known) or isinstance(rights, Known):
+            self.recorder.lists.make_run_time(left, right)
             raise CannotJoinError(left, right)
         return self.join(lefts, rights)
 
     def _of_run_time(self, thing: Any) -> Spec:
         """A spec that holds also where the values of this run are not seen: constants stay, the rest is general."""
-        if isinstance(thing, tuple):
-            return OfTuple(thing, tuple(map(self._of_run_time, thing)))
-        return self.general(Known(thing)) if is_staged(thing) else Known(thing)
+        if is_staged(thing):
+            return self.general(Known(thing))
+        return OfTuple(thing, tuple(map(self._of_run_time, thing))) if isinstance(thing, tuple) else Known(thing)
 
     def _join_tuples(self, left: OfTuple, right: OfTuple) -> Spec:
+        if type(left.like) is type(right.like) is tuple and len(left.items) != len(right.items) and self.anything:
+            return self._join_to_tuples(left, right)
         if type(left.like) is not type(right.like) or len(left.items) != len(right.items):
             raise CannotJoinError(left.like, right.like)
         return OfTuple(left.like, self._join_all(left.items, right.items))
 
+    def _join_to_tuples(self, left: OfTuple | OfTuples, right: OfTuple | OfTuples) -> Spec:
+        """One spec for tuples of different length."""
+        found: Spec | None = None
+        for side in (left, right):
+            if isinstance(side, OfTuple) and type(side.like) is not tuple:
+                raise CannotJoinError(left, right)
+            items = side.items if isinstance(side, OfTuple) else [] if side.item is None else [side.item]
+            for item in map(self.lasting, items):
+                found = item if found is None else self.join(found, item)
+        return OfTuples(found)
+
+    def lasting(self, spec: Spec) -> Spec:
+        """What a spec says also of other trips and runs: constants stay, the rest is general."""
+        spec = self.general(spec)
+        return OfTuple(spec.like, tuple(map(self.lasting, spec.items))) if isinstance(spec, OfTuple) else spec
+
     def _join_contents(self, left: OfContents, right: OfContents) -> Spec:
         if not _are_alike(left, right):
+            self.recorder.lists.make_run_time(left.owner, right.owner, left.like, right.like)
             raise CannotJoinError(left.like, right.like)
-        return OfContents(left.like, left.keys, self._join_all(left.items, right.items))
+        return OfContents(left.owner, left.like, left.keys, self._join_all(left.items, right.items))
 
     def _join_all(self, left: tuple[Spec, ...], right: tuple[Spec, ...]) -> tuple[Spec, ...]:
         return tuple(self.join(a, b) for a, b in zip(left, right, strict=True))
@@ -238,7 +280,13 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
             return _part(recorder, PythonType(kind), values)
         case OfTuple(like, items):
             return rebuilt(like, [stand_in(recorder, item, values) for item in items])
-        case OfContents(like, keys, items):
+        case OfList(site):
+            values.append(recorder.fresh(PythonType(list)))
+            return RunTimeList(recorder, values[-1], site)
+        case OfTuples(item):
+            values.append(recorder.fresh(PythonType(tuple)))
+            return RunTimeTuple(recorder, values[-1], item)
+        case OfContents(_, like, keys, items):
             things = [stand_in(recorder, item, values) for item in items]
             if isinstance(like, dict):
                 return dict(zip(keys, things, strict=True))
@@ -258,7 +306,7 @@ def parts(spec: Spec, thing: Any) -> list[Any]:
         case OfTuple(_, items):
             things = [UNSET] * len(items) if thing is UNSET else thing
             return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
-        case OfContents(like, keys, items):
+        case OfContents(_, like, keys, items):
             things = [thing[key] for key in keys] if isinstance(like, dict) else list(thing)
             return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
     return [thing]

@@ -237,7 +237,7 @@ def test_lists_changed_in_one_side() -> None:
 
 def test_a_decision_that_no_rule_covers_forks() -> None:
     def chosen(x):
-        return [v * 2 for v in x if v > 0], bool(x[0] > 1)
+        return list(filter(lambda v: v > 0, x)), bool(x[0] > 1)
 
     check(chosen, t(1.0, 2.0), t(-1.0, 2.0), t(-1.0, -2.0), ways=3)
 
