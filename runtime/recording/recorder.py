@@ -42,7 +42,7 @@ from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLengthError, infer, true_error
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
-from d2s.runtime.recording.lists import is_run_time_sequence
+from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
@@ -441,6 +441,8 @@ class Recorder(TorchFunctionMode):
 
     def condition(self, thing: Any) -> tuple[Value, bool | None]:
         """The value of something of which the truth is asked, and its truth where that is known on this path."""
+        if is_run_time_list(thing):
+            thing = self.number_call(bool, (thing,), bool)  # the list itself may change
         value = self.operand(thing)
         if isinstance(thing, torch.Tensor):
             self.facts.depends_on(value, storage_key(self.fake(thing)))
@@ -554,6 +556,8 @@ class Recorder(TorchFunctionMode):
         written = inferred.written
         if not written and is_in_place(func) and inferred.tensors:
             written = inferred.tensors[:1]  # such as requires_grad_: it changes no memory, and still the tensor
+        if written and self.uncertain_layout:
+            self.facts.forget_tensors()  # what comes out of an `if`, a loop or a list may be what is written here
         self.facts.forget_written(map(storage_key, written))
         return Effects(
             writes=tuple(dict.fromkeys(map(self.value_of, written))),
