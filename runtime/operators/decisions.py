@@ -11,6 +11,7 @@ import torch
 
 from d2s.runtime.operators.staging import Region, Thunk, recorder_for, shared_locations
 from d2s.runtime.recording.branches import record_branch
+from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 
 
@@ -126,6 +127,7 @@ def is_(left: Any, right: Any) -> Any:
     """`left is right`: of two tensors, or two numbers, that may be the same, the program asks."""
     recorder = recorder_for(left, right)
     if recorder is None or left is right:
+        check_identity(left, right)
         return left is right
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
         if recorder.value_of(left) == recorder.value_of(right):
@@ -133,6 +135,13 @@ def is_(left: Any, right: Any) -> Any:
     elif left.__class__ is not right.__class__:
         return False
     return recorder.number_call(operator.is_, (left, right), bool)
+
+
+def check_identity(*things: Any) -> None:
+    """Go on only if it is known which objects these are."""
+    recorder = active_recorder()
+    for thing in things if recorder is not None else ():
+        recorder.merged.check_unwritten(thing)
 
 
 def contains(container: Any, item: Any) -> bool:

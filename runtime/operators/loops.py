@@ -66,13 +66,21 @@ def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[
     stop: Thunk | None = None
     if isinstance(items, until):
         stop, items = items.stop, items.iterable
-    each(items, loop_body, stop, shared_locations([loop_body], carried))
+    lasting = _count_references(items) > _REFERENCES_TO_A_TEMPORARY
+    each(items, loop_body, stop, shared_locations([loop_body], carried), lasting)
 
 
 def each(
-    items: Iterable[Any], loop_body: Callable[[Any], object], stop: Thunk | None, shared: list[Location]
+    items: Iterable[Any],
+    loop_body: Callable[[Any], object],
+    stop: Thunk | None,
+    shared: list[Location],
+    lasting: bool = False,
 ) -> None:
-    """`loop_body` of every item while a recording goes on; it binds the variables that are `shared`."""
+    """`loop_body` of every item while a recording goes on; it binds the variables that are `shared`.
+
+    `lasting` is whether the items are in an iterator that the function keeps.
+    """
     recorder = active_recorder()
     assert recorder is not None
     if isinstance(items, Generated) and items.is_fresh():
@@ -83,7 +91,7 @@ def each(
     if sequence is not None and must_be_one_loop(sequence):
         _record_for(recorder, sequence, loop_body, stop, shared)
     else:
-        _unroll(recorder, items, loop_body, stop, shared)
+        _unroll(recorder, iter(items), loop_body, stop, shared, lasting)
 
 
 def _of_generated(
@@ -185,15 +193,14 @@ def _ran(body: Thunk) -> bool:
 
 
 def _count_references(items: Any) -> int:
-    iterator = iter(items)
-    return sys.getrefcount(items) if iterator is items else 0
+    return sys.getrefcount(items) if isinstance(items, Iterator) else 0
 
 
 def _count_in_for(items: Any) -> int:
     return _count_references(items)
 
 
-# How many references there are, where `_unroll` asks, to an iterator that nothing but the loop holds.
+# How many references there are, where `for_` asks, to an iterator that nothing but the loop holds.
 _REFERENCES_TO_A_TEMPORARY = _count_in_for(iter(()))
 
 
@@ -220,14 +227,13 @@ def _record_for(
 
 def _unroll(
     recorder: Recorder,
-    items: Iterable[Any],
+    iterator: Iterator[Any],
     body: Callable[[Any], object],
     stop: Thunk | None,
     shared: list[Location],
+    lasting: bool,
 ) -> None:
     """Every trip on its own; after a break that only the run knows, the trips that follow are branches."""
-    iterator = iter(items)
-    lasting = iterator is items and sys.getrefcount(items) > _REFERENCES_TO_A_TEMPORARY
     while True:
         stopped = False if stop is None else stop()
         if lasting:

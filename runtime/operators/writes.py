@@ -38,6 +38,7 @@ def note_contents(container: Any) -> None:
     """Tell the journal that a container is about to change."""
     recorder = active_recorder()
     if recorder is not None and isinstance(container, CONTAINERS) and not is_staged(container):
+        recorder.merged.check_unwritten(container)
         recorder.journal.note(ContentsLocation(container))
 
 
@@ -45,6 +46,7 @@ def note_attribute(owner: Any, name: str) -> None:
     """Tell the journal that an attribute is about to change."""
     recorder = active_recorder()
     if recorder is not None and not isinstance(owner, torch.Tensor):
+        recorder.merged.check_unwritten(owner)
         recorder.journal.note(AttributeLocation(owner, name))
 
 

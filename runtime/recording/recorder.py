@@ -44,6 +44,7 @@ from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.merged import Merged
 from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import RecordAgain, Region
@@ -150,6 +151,7 @@ class Recorder(TorchFunctionMode):
         self._numbers: dict[Source, type] = {}
         self._lifted: list[Any] = []
         self.lists = Sites(self)
+        self.merged = Merged(reachable)
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
         self._equal_sizes: dict[int, Labels] = {}
         self._forget_run()
@@ -157,6 +159,7 @@ class Recorder(TorchFunctionMode):
     def _forget_run(self) -> None:
         self.world = FakeWorld()
         self.lists.forget_run()
+        self.merged.forget_run()
         self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
         self._watch = EffectsWatch()

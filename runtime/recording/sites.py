@@ -14,7 +14,7 @@ from d2s.runtime.ir.program import Effects, PythonType, Tree
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence, needed
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.regions import RecordAgain
-from d2s.runtime.recording.specs import CONSTANTS, CannotJoinError, Joiner, Known, Spec, is_equal, stand_in
+from d2s.runtime.recording.specs import CONSTANTS, CannotJoinError, Joiner, Known, OfList, Spec, is_equal, stand_in
 from d2s.runtime.recording.staged import is_staged
 
 if TYPE_CHECKING:
@@ -114,16 +114,14 @@ class Sites:
         return RunTimeList(self.recorder, value, site)
 
     def make_run_time(self, left: Any, right: Any, *contents: list[Any]) -> None:
-        """Two lists should be one: have them be run-time lists when the function is recorded again, if they can be.
+        """Two lists, or specs of such, should be one: have them be run-time lists from now on, if they can be.
 
         Raises:
             ListFound: they can be.
         """
-        if not isinstance(left, list) or not isinstance(right, list):
-            return
         found = [(thing, self._site_of(thing)) for thing in (left, right)]
         sites = [site for _, site in found if site is not None and site not in self._refused]
-        if len(sites) < 2 and (not sites or is_run_time_list(left) or is_run_time_list(right)):
+        if len(sites) < 2 and (not sites or OfList in (type(left), type(right))):
             return
         try:
             spec = self.common_of([item for held in contents or (left, right) if type(held) is list for item in held])
@@ -134,8 +132,14 @@ class Sites:
         self.united(*sites)
         raise ListFound
 
-    def _site_of(self, given: list[Any]) -> Site | None:
-        if isinstance(given, RunTimeList):
+    def as_made(self, thing: Any, like: Any) -> Any:
+        """A thing that takes the place of another: if that is a list of Python's own, made where that was."""
+        if id(like) in self._made:
+            self._made[id(thing)] = thing, self._made[id(like)][1]
+        return thing
+
+    def _site_of(self, given: Any) -> Site | None:
+        if isinstance(given, RunTimeList | OfList):
             return self._root(given.site)
         found = self._made.get(id(given))
         return None if found is None else self._root(found[1])

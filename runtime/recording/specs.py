@@ -6,6 +6,7 @@
            | OfTuple(like, specs)           a tuple, named tuple or Size like this one
            | OfList(site)                   a list of the program, made at this place of the code
            | OfTuples(item)                 a tuple of the program, of any number of such items
+           | OfMade(like, keys, specs)      a list, dict or object like this one, which the call has made, by value
            | OfContents(like, keys, specs)  what a list, dict, set or deque contains
 
 `join` is the least that covers both; `stand_in` makes a thing for a spec, with a value of the program for each part
@@ -25,6 +26,7 @@ from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value, ValueTyp
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site
+from d2s.runtime.recording.merged import contents, with_contents
 from d2s.runtime.recording.numbers import is_run_time_number, number_kind
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
@@ -83,6 +85,13 @@ class OfTuple:
 
 
 @dataclass(frozen=True)
+class OfMade:
+    like: Any = field(compare=False)
+    keys: tuple[Any, ...]
+    items: tuple[Spec, ...]
+
+
+@dataclass(frozen=True)
 class OfContents:
     """`keys` are those of a dict; a set is only ever joined with an equal one."""
 
@@ -102,7 +111,7 @@ class OfTuples:
     item: Spec | None
 
 
-Spec = Known | OfTensor | OfPython | OfTuple | OfContents | OfList | OfTuples
+Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfContents | OfList | OfTuples
 
 
 def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
@@ -163,12 +172,18 @@ class Joiner:
             return OfTensor(join_tensor_types(left.type, right.type))
         if isinstance(left, OfTuple) and isinstance(right, OfTuple):
             return self._join_tuples(left, right)
+        if isinstance(left, OfMade) and isinstance(right, OfMade):
+            return self._join_made(left, right)
         if isinstance(left, OfPython) and left == right:
             return left
         if isinstance(left, OfList) and isinstance(right, OfList):
             return OfList(self.recorder.lists.united(left.site, right.site))
         if isinstance(left, OfTuple | OfTuples) and isinstance(right, OfTuple | OfTuples) and self.anything:
             return self._join_to_tuples(left, right)
+        if isinstance(left, OfMade | OfList) and isinstance(right, OfMade | OfList):
+            self.recorder.lists.make_run_time(
+                *(side.like if isinstance(side, OfMade) else side for side in (left, right))
+            )
         raise CannotJoinError(left, right)
 
     def general(self, spec: Spec) -> Spec:
@@ -185,7 +200,12 @@ class Joiner:
             return OfPython(str)
         if is_run_time_sequence(thing):
             return OfList(thing.site) if is_run_time_list(thing) else OfTuples(thing.items)
-        return OfTuple(thing, tuple(map(Known, thing))) if isinstance(thing, tuple) else spec
+        if isinstance(thing, tuple):
+            return OfTuple(thing, tuple(map(Known, thing)))
+        if self.recorder.merged.can_be(thing):
+            keys, items = contents(thing)
+            return OfMade(thing, keys, tuple(map(Known, items)))
+        return spec
 
     def _join_known(self, left: Any, right: Any) -> Spec:
         if is_same(self.recorder, left, right):
@@ -194,7 +214,6 @@ class Joiner:
             return self._of_run_time(right if left is UNSET else left)
         lefts, rights = self.general(Known(left)), self.general(Known(right))
         if isinstance(lefts, Known) or isinstance(rights, Known):
-            self.recorder.lists.make_run_time(left, right)
             raise CannotJoinError(left, right)
         return self.join(lefts, rights)
 
@@ -211,6 +230,14 @@ class Joiner:
             raise CannotJoinError(left.like, right.like)
         return OfTuple(left.like, self._join_all(left.items, right.items))
 
+    def _join_made(self, left: OfMade, right: OfMade) -> Spec:
+        if type(left.like) is not type(right.like) or left.keys != right.keys or len(left.items) != len(right.items):
+            self.recorder.lists.make_run_time(left.like, right.like)
+            raise CannotJoinError(left.like, right.like)
+        for made in (left, right):
+            self.recorder.merged.keep(made.like)
+        return OfMade(left.like, left.keys, self._join_all(left.items, right.items))
+
     def _join_to_tuples(self, left: OfTuple | OfTuples, right: OfTuple | OfTuples) -> Spec:
         """One spec for tuples of different length."""
         found: Spec | None = None
@@ -225,6 +252,8 @@ class Joiner:
     def lasting(self, spec: Spec) -> Spec:
         """What a spec says also of other trips and runs: constants stay, the rest is general."""
         spec = self.general(spec)
+        if isinstance(spec, OfMade):
+            return Known(spec.like)
         return OfTuple(spec.like, tuple(map(self.lasting, spec.items))) if isinstance(spec, OfTuple) else spec
 
     def _join_contents(self, left: OfContents, right: OfContents) -> Spec:
@@ -250,7 +279,9 @@ def is_equal(recorder: Recorder, left: Spec, right: Spec) -> bool:
         return is_same(recorder, left.thing, right.thing)
     if isinstance(left, OfContents) and isinstance(right, OfContents) and not _are_alike(left, right):
         return False
-    if isinstance(left, OfTuple | OfContents) and type(left) is type(right):
+    if isinstance(left, OfMade) and isinstance(right, OfMade) and left.keys != right.keys:
+        return False
+    if isinstance(left, OfTuple | OfMade | OfContents) and type(left) is type(right):
         if len(left.items) != len(right.items):
             return False
         return all(is_equal(recorder, a, b) for a, b in zip(left.items, right.items, strict=True))
@@ -286,6 +317,10 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
         case OfTuples(item):
             values.append(recorder.fresh(PythonType(tuple)))
             return RunTimeTuple(recorder, values[-1], item)
+        case OfMade(like, keys, items):
+            things = [stand_in(recorder, item, values) for item in items]
+            made = recorder.lists.as_made(with_contents(like, keys, things), like)
+            return recorder.merged.keep(made)
         case OfContents(_, like, keys, items):
             things = [stand_in(recorder, item, values) for item in items]
             if isinstance(like, dict):
@@ -305,6 +340,9 @@ def parts(spec: Spec, thing: Any) -> list[Any]:
             return []
         case OfTuple(_, items):
             things = [UNSET] * len(items) if thing is UNSET else thing
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+        case OfMade(_, _, items):
+            things = [UNSET] * len(items) if thing is UNSET else list(contents(thing)[1])
             return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
         case OfContents(_, like, keys, items):
             things = [thing[key] for key in keys] if isinstance(like, dict) else list(thing)
