@@ -33,6 +33,7 @@ from d2s.runtime.ir.program import (
     While,
     Write,
     Yield,
+    raises,
 )
 
 _PRINTED_AS_THEY_ARE = (bool, int, str, bytes, type(None), type(...))
@@ -101,7 +102,11 @@ class _Printer:
             steps = steps[self._run_of_ops(steps) :]
         ending = block.terminator
         assert ending is not None
-        if isinstance(ending, Branch):
+        if isinstance(ending, Branch) and raises(ending.orelse):
+            with self._indented(f"if not {ending.condition}:"):
+                self._block(ending.orelse, finish)
+            self._block(ending.then, finish)
+        elif isinstance(ending, Branch):
             with self._indented(f"if {ending.condition}:"):
                 self._block(ending.then, finish)
             self._block(ending.orelse, finish)  # flat: CPython allows 100 levels of indentation

@@ -353,6 +353,11 @@ def inner_blocks(block: Block) -> Iterator[Block]:
         yield block.terminator.orelse
 
 
+def raises(block: Block) -> bool:
+    """Whether every path through a block ends in `raise`."""
+    return all(isinstance(leaf.terminator, Raise) for leaf in block.leaves())
+
+
 def walk_ops(block: Block) -> Iterator[Op]:
     """Every op of this block and of those inside it."""
     for one in walk_blocks(block):

@@ -11,6 +11,7 @@ import torch
 
 from d2s.runtime.operators.staging import Region, Thunk, recorder_for, shared_locations
 from d2s.runtime.recording.branches import record_branch
+from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 
@@ -132,7 +133,7 @@ def is_(left: Any, right: Any) -> Any:
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
         if recorder.value_of(left) == recorder.value_of(right):
             return True
-    elif left.__class__ is not right.__class__:
+    elif not any(map(is_run_time_choice, (left, right))) and left.__class__ is not right.__class__:
         return False
     return recorder.number_call(operator.is_, (left, right), bool)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import Location as Place
-from d2s.runtime.ir.program import Block, If, Tree, Value, Yield
+from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in
 
 if TYPE_CHECKING:
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Side:
-    """One side of a branch as recorded: its block, its answer, and what it left in each place that it may change."""
+    """One side of a branch as recorded: its answer, and what it left in each place that it may change.
 
-    block: Block
+    Its block begins as `head`; what follows the last thing in it that may raise is in `tail`.
+    """
+
+    head: Block
+    tail: Block
     answer: Any
     after: dict[Location, Any]
 
@@ -47,10 +52,13 @@ def record_branch(
     carried, scratch = list(carried), list(scratch)
     before = {location: location.read() for location in [*carried, *scratch]}
     region.open.append(value.number)
-    sides = [
-        _record_side(recorder, value, truth, run, [*carried, *scratch])
-        for truth, run in ((True, if_true), (False, if_false))
-    ]
+    sides: list[Side] = []
+    for truth, run, other in ((True, if_true, if_false), (False, if_false, if_true)):
+        side = _record_side(recorder, value, truth, run, [*carried, *scratch])
+        if side is None:
+            region.open.pop()
+            return other()  # what follows is on the other side only
+        sides.append(side)
     region.open.pop()
     merge = _Merge(recorder)
     try:
@@ -66,25 +74,36 @@ def record_branch(
 
 def _record_side(
     recorder: Recorder, condition: Value, truth: bool, run: Callable[[], Any], noted: list[Location]
-) -> Side:
+) -> Side | None:
+    """One side; None if it raises: then that is an end of the block that was open, and what follows is in a new one."""
     assert recorder.region is not None
     mark = recorder.journal.mark()
     for location in noted:
         recorder.journal.note(location)
-    outside, recorder.block = recorder.block, Block()
+    outside = recorder.block
+    head = recorder.block = Block()
     try:
         with recorder.facts.supposing(condition, truth), recorder.same_modes():
             answer = run()
     except Exception as error:
         refuse_own(error)
         # The side leaves by an exception of the user's: everything after belongs to the other side.
-        recorder.region.open.pop()
-        raise recorder.region.fork_if(condition) from None
-    finally:
-        block, recorder.block = recorder.block, outside
+        if recorder.handlers or not recorder.region.only_ifs_are_open():
+            recorder.region.open.pop()
+            raise recorder.region.fork_if(condition) from None
+        recorder.block.terminator = end(recorder, None, error)
+        recorder.journal.undo(mark)
+        rest = recorder.block = Block()
+        outside.terminator = Branch(condition, head, rest) if truth else Branch(condition, rest, head)
+        recorder.facts.learn(condition, not truth)
+        return None
+    except BaseException:
+        recorder.block = outside
+        raise
+    tail, recorder.block = recorder.block, outside
     after = {location: location.read() for location in recorder.journal.since(mark)}
     recorder.journal.undo(mark)
-    return Side(block, answer, after)
+    return Side(head, tail, answer, after)
 
 
 class _Merge:
@@ -129,7 +148,7 @@ class _Merge:
     def emit(self, condition: Value, sides: list[Side], place: Place | None) -> None:
         """Add the `if`, unless nothing came of it."""
         for side, yielded in zip(sides, self.yields, strict=True):
-            side.block.terminator = Yield(yielded)
-        then, orelse = (side.block for side in sides)
-        if then.ops or orelse.ops or self.results:
+            side.tail.terminator = Yield(yielded)
+        then, orelse = (side.head for side in sides)
+        if any(side.head is not side.tail for side in sides) or then.ops or orelse.ops or self.results:
             self.recorder.emit(If(condition, then, orelse, self.results, self.recorder.modes(), place))

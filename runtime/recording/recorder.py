@@ -36,6 +36,7 @@ from d2s.runtime.ir.program import (
     values_in,
 )
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
+from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
@@ -43,7 +44,7 @@ from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLen
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
-from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
 from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
@@ -152,6 +153,7 @@ class Recorder(TorchFunctionMode):
         self._lifted: list[Any] = []
         self.lists = Sites(self)
         self.merged = Merged(reachable)
+        self.no_choices: set[Site] = set()
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
         self._equal_sizes: dict[int, Labels] = {}
         self._forget_run()
@@ -444,8 +446,8 @@ class Recorder(TorchFunctionMode):
 
     def condition(self, thing: Any) -> tuple[Value, bool | None]:
         """The value of something of which the truth is asked, and its truth where that is known on this path."""
-        if is_run_time_list(thing):
-            thing = self.number_call(bool, (thing,), bool)  # the list itself may change
+        if is_run_time_list(thing) or is_run_time_choice(thing):
+            thing = self.number_call(bool, (thing,), bool)  # what it stands for may change
         value = self.operand(thing)
         if isinstance(thing, torch.Tensor):
             self.facts.depends_on(value, storage_key(self.fake(thing)))

@@ -49,13 +49,15 @@ class Region:
 
     `forked` holds the keys of the constructs that could not be recorded as such and fork instead: the number of the
     condition for an `if`, `loop_key` for a loop; `open` those of the constructs that are being recorded now.
-    `inner` is true for the body of a loop.
+    `inner` is true for the body of a loop. The section since the last decision begins with the block `head`;
+    `sections` are those before, by their first and last blocks.
     """
 
     recorder: Recorder
     forced: Path = ()
     taken: list[tuple[Value, bool]] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
+    head: Block = field(default_factory=Block)
+    sections: list[tuple[Block, Block]] = field(default_factory=list)
     forked: set[Hashable] = field(default_factory=set)
     open: list[Hashable] = field(default_factory=list)
     inner: bool = False
@@ -87,8 +89,8 @@ class Region:
         if not side:
             # The other side has used numbers: start above them, and there again on every later run.
             self.recorder.next_number = self._starts.setdefault((*before, False), self.highest)
-        self.blocks.append(self.recorder.block)
-        self.recorder.block = Block()
+        self.sections.append((self.head, self.recorder.block))
+        self.head = self.recorder.block = Block()
         return side
 
     def fork_open(self) -> None:
@@ -100,6 +102,10 @@ class Region:
         if self.open:
             self.forked.update(self.open)
             raise Restart(self)
+
+    def only_ifs_are_open(self) -> bool:
+        """Whether what is recorded now is in no test of a loop."""
+        return all(isinstance(key, int) for key in self.open)
 
     def fork_if(self, condition: Value) -> BaseException:
         """Have the `if` on this condition, and those around it, fork when the region is run again."""
@@ -125,9 +131,9 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
         while True:
             recorder.journal.undo(mark)
             recorder.next_number = start
-            recorder.block = Block()
+            region.head = recorder.block = Block()
             recorder.facts = facts.copy()
-            region.forced, region.taken, region.blocks, region.open = path, [], [], []
+            region.forced, region.taken, region.sections, region.open = path, [], [], []
             try:
                 with recorder.same_modes():
                     terminator = run()
@@ -149,15 +155,15 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
             )
         terminator = run_path(path)
         recorder.block.terminator = terminator
-        blocks = [*region.blocks, recorder.block]
-        taken = list(region.taken)
-        rest = blocks[-1]
+        sections, rest = region.sections, region.head
+        taken = region.taken
         for index in reversed(range(len(path), len(taken))):
             prefix = tuple(side for _, side in taken[:index])
             other = record((*prefix, False))
             condition = taken[index][0]
-            blocks[index].terminator = Branch(condition, rest, other)
-            rest = blocks[index]
+            first, last = sections[index]
+            last.terminator = Branch(condition, rest, other)
+            rest = first
         return rest
 
     try:

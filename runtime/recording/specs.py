@@ -7,6 +7,7 @@
            | OfList(site)                   a list of the program, made at this place of the code
            | OfTuples(item)                 a tuple of the program, of any number of such items
            | OfMade(like, keys, specs)      a list, dict or object like this one, which the call has made, by value
+           | OfChoice(kinds, site)          one of several things of these classes, chosen at this place of the code
            | OfContents(like, keys, specs)  what a list, dict, set or deque contains
 
 `join` is the least that covers both; `stand_in` makes a thing for a spec, with a value of the program for each part
@@ -17,15 +18,17 @@ from __future__ import annotations
 
 import enum
 import types
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value, ValueType
+from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
-from d2s.runtime.recording.locations import Site
+from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.merged import contents, with_contents
 from d2s.runtime.recording.numbers import is_run_time_number, number_kind
 from d2s.runtime.recording.staged import is_staged
@@ -111,7 +114,13 @@ class OfTuples:
     item: Spec | None
 
 
-Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfContents | OfList | OfTuples
+@dataclass(frozen=True)
+class OfChoice:
+    kinds: frozenset[type]
+    site: Site
+
+
+Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTuples
 
 
 def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
@@ -122,7 +131,7 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
         return recorder.value_of(left) == recorder.value_of(right)
     if type(left) is not type(right):
         return False
-    if is_run_time_number(left) or is_run_time_text(left) or is_run_time_sequence(left):
+    if is_run_time_number(left) or is_run_time_text(left) or is_run_time_sequence(left) or is_run_time_choice(left):
         return bool(left.value == right.value)
     if isinstance(left, tuple):
         pairs = zip(left, right, strict=False)
@@ -167,9 +176,7 @@ class Joiner:
                 return other
         left, right = self.general(left), self.general(right)
         if isinstance(left, OfTensor) and isinstance(right, OfTensor):
-            if left.type.requires_grad != right.type.requires_grad:
-                self.recorder.uncertain_gradients = True
-            return OfTensor(join_tensor_types(left.type, right.type))
+            return self._join_tensors(left, right)
         if isinstance(left, OfTuple) and isinstance(right, OfTuple):
             return self._join_tuples(left, right)
         if isinstance(left, OfMade) and isinstance(right, OfMade):
@@ -200,6 +207,8 @@ class Joiner:
             return OfPython(str)
         if is_run_time_sequence(thing):
             return OfList(thing.site) if is_run_time_list(thing) else OfTuples(thing.items)
+        if is_run_time_choice(thing):
+            return OfChoice(frozenset(thing.kinds), thing.site)
         if isinstance(thing, tuple):
             return OfTuple(thing, tuple(map(Known, thing)))
         if self.recorder.merged.can_be(thing):
@@ -214,7 +223,10 @@ class Joiner:
             return self._of_run_time(right if left is UNSET else left)
         lefts, rights = self.general(Known(left)), self.general(Known(right))
         if isinstance(lefts, Known) or isinstance(rights, Known):
-            raise CannotJoinError(left, right)
+            choice = self._choice(lefts, rights)
+            if choice is None:
+                raise CannotJoinError(left, right)
+            return choice
         return self.join(lefts, rights)
 
     def _of_run_time(self, thing: Any) -> Spec:
@@ -229,6 +241,19 @@ class Joiner:
         if type(left.like) is not type(right.like) or len(left.items) != len(right.items):
             raise CannotJoinError(left.like, right.like)
         return OfTuple(left.like, self._join_all(left.items, right.items))
+
+    def _join_tensors(self, left: OfTensor, right: OfTensor) -> Spec:
+        if left.type.requires_grad != right.type.requires_grad:
+            self.recorder.uncertain_gradients = True
+        return OfTensor(join_tensor_types(left.type, right.type))
+
+    def _choice(self, left: Spec, right: Spec) -> Spec | None:
+        """A choice of two specs that are no more alike, None where that can't be."""
+        kinds = [_kinds(spec) for spec in (left, right)]
+        site = current_site()
+        if site in self.recorder.no_choices or None in kinds:
+            return None
+        return OfChoice(frozenset().union(*kinds), site)
 
     def _join_made(self, left: OfMade, right: OfMade) -> Spec:
         if type(left.like) is not type(right.like) or left.keys != right.keys or len(left.items) != len(right.items):
@@ -264,6 +289,20 @@ class Joiner:
 
     def _join_all(self, left: tuple[Spec, ...], right: tuple[Spec, ...]) -> tuple[Spec, ...]:
         return tuple(self.join(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _kinds(spec: Spec) -> Collection[type] | None:
+    """The classes of what a spec covers, where it can be one side of a choice."""
+    match spec:
+        case OfTensor():
+            return {torch.Tensor}
+        case OfPython(kind) if kind is not str:
+            return {kind}
+        case OfChoice(kinds):
+            return kinds
+        case Known(thing) if isinstance(thing, enum.Enum | torch.dtype | torch.device):
+            return {type(thing)}
+    return None
 
 
 def _are_alike(left: OfContents, right: OfContents) -> bool:
@@ -317,6 +356,9 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
         case OfTuples(item):
             values.append(recorder.fresh(PythonType(tuple)))
             return RunTimeTuple(recorder, values[-1], item)
+        case OfChoice(kinds, site):
+            values.append(recorder.fresh(PythonType(object)))
+            return RunTimeChoice(recorder, values[-1], kinds, site)
         case OfMade(like, keys, items):
             things = [stand_in(recorder, item, values) for item in items]
             made = recorder.lists.as_made(with_contents(like, keys, things), like)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.handles import RunTimeHandle
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import is_run_time_number
@@ -19,4 +20,4 @@ def is_staged(thing: object) -> bool:
         or is_run_time_sequence(thing)
     ):
         return True
-    return type(thing) is RunTimeHandle
+    return type(thing) is RunTimeHandle or is_run_time_choice(thing)
