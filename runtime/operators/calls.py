@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import threading
 import time
@@ -144,13 +145,32 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     if function in _EFFECTS:
         return _effect(recorder, function)
     if is_left_alone(function.__code__):
-        return _left(function)
+        return _left(_around_converted(recorder, function))
     recorder.reachable.add_globals(function)
     note_stores(recorder, function)
     try:
         return recorder.convert(function)
     except CannotConvertError:
         return function  # it has no source: recorded as it is
+
+
+def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.FunctionType:
+    """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted form of a function."""
+    inner = getattr(wrapper, "__wrapped__", None)
+    cells = wrapper.__closure__ or ()
+    if not isinstance(inner, types.FunctionType) or is_left_alone(inner.__code__):
+        return wrapper
+    if inspect.isgeneratorfunction(inner) or not any(_holds(cell, inner) for cell in cells):
+        return wrapper
+    new = types.CellType(converted(recorder, inner))
+    closure = tuple(new if _holds(cell, inner) else cell for cell in cells)
+    made = types.FunctionType(wrapper.__code__, wrapper.__globals__, wrapper.__name__, wrapper.__defaults__, closure)
+    made.__kwdefaults__ = wrapper.__kwdefaults__
+    return functools.update_wrapper(made, wrapper)
+
+
+def _holds(cell: types.CellType, function: types.FunctionType) -> bool:
+    return CellLocation(cell).read() is function
 
 
 def note_stores(recorder: Recorder, function: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Effects, PythonType, Tree
-from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence, needed
+from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_sequence, needed
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.regions import RecordAgain
 from d2s.runtime.recording.specs import CONSTANTS, CannotJoinError, Joiner, Known, OfList, Spec, is_equal, stand_in

@@ -191,7 +191,10 @@ class Joiner:
             self.recorder.lists.make_run_time(
                 *(side.like if isinstance(side, OfMade) else side for side in (left, right))
             )
-        raise CannotJoinError(left, right)
+        choice = self._choice(left, right)
+        if choice is None:
+            raise CannotJoinError(left, right)
+        return choice
 
     def general(self, spec: Spec) -> Spec:
         """What is left of a spec when the thing itself is not meant: only its type, where the program can hold it."""
