@@ -155,7 +155,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
 
 
 def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.FunctionType:
-    """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted form of a function."""
+    """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted function."""
     inner = getattr(wrapper, "__wrapped__", None)
     cells = wrapper.__closure__ or ()
     if not isinstance(inner, types.FunctionType) or is_left_alone(inner.__code__):
@@ -166,7 +166,8 @@ def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.
     closure = tuple(new if _holds(cell, inner) else cell for cell in cells)
     made = types.FunctionType(wrapper.__code__, wrapper.__globals__, wrapper.__name__, wrapper.__defaults__, closure)
     made.__kwdefaults__ = wrapper.__kwdefaults__
-    return functools.update_wrapper(made, wrapper)
+    functools.update_wrapper(made, wrapper)
+    return made
 
 
 def _holds(cell: types.CellType, function: types.FunctionType) -> bool:

@@ -141,7 +141,9 @@ def is_(left: Any, right: Any) -> Any:
 def check_identity(*things: Any) -> None:
     """Go on only if it is known which objects these are."""
     recorder = active_recorder()
-    for thing in things if recorder is not None else ():
+    if recorder is None:
+        return
+    for thing in things:
         recorder.merged.check_unwritten(thing)
 
 

@@ -75,7 +75,7 @@ def record_branch(
 def _record_side(
     recorder: Recorder, condition: Value, truth: bool, run: Callable[[], Any], noted: list[Location]
 ) -> Side | None:
-    """One side; None if it raises: then that is an end of the block that was open, and what follows is in a new one."""
+    """One side; None if it raises: that is an end of the block that was open, and what follows is in a new one."""
     assert recorder.region is not None
     mark = recorder.journal.mark()
     for location in noted:

@@ -1,4 +1,4 @@
-"""Things of different kinds, of which only the run knows which it is: a tensor or a bool, one of two members of an enum.
+"""One of several things, and only the run knows which: a tensor or a bool, one of two members of an enum.
 
 Of such a choice the truth, equality and identity can be asked, and it can be handed on. Where more is done with it,
 the function is recorded again, and forks where the choice is made.
@@ -37,7 +37,7 @@ class RunTimeChoice:
         self.kinds = kinds
         self.site = site
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:
         if is_own(sys._getframe(1).f_code.co_filename):
             return RunTimeChoice  # the runtime's own tests of types are not the user's

@@ -87,7 +87,13 @@ def infer(
         return _run(watch, func, args, kwargs)
     except Exception as error:
         # Not only what asks for a size: some functions of torch take no symbolic number in some of their forms.
-        found = _by_examples(world, watch, func, args, kwargs, None) if has_unknowns((args, kwargs)) else None
+        if not has_unknowns((args, kwargs)):
+            raise
+        found = _by_examples(world, watch, func, args, kwargs, None)
+        if found is None:
+            # Sizes that differ may not fit together. If they are not equal, the call raises when the program runs.
+            same = [tuple("?" if size is None else size for size in known_shape(t)) for t in tensors_in((args, kwargs))]
+            found = _by_examples(world, watch, func, args, kwargs, same)
         if found is None:
             raise error
         return found
@@ -275,5 +281,7 @@ class _Common:
             raise _DifferError
         return left
 
-    def _size(self, left: int, right: int) -> Any:
+    def _size(self, left: Any, right: Any) -> Any:
+        if type(left) is not int or type(right) is not int:
+            return None  # one that depends on data, such as how many are true
         return left if left == right else self._sizes.get((left, right))

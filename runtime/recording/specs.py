@@ -188,9 +188,8 @@ class Joiner:
         if isinstance(left, OfTuple | OfTuples) and isinstance(right, OfTuple | OfTuples) and self.anything:
             return self._join_to_tuples(left, right)
         if isinstance(left, OfMade | OfList) and isinstance(right, OfMade | OfList):
-            self.recorder.lists.make_run_time(
-                *(side.like if isinstance(side, OfMade) else side for side in (left, right))
-            )
+            both = [side.like if isinstance(side, OfMade) else side for side in (left, right)]
+            self.recorder.lists.make_run_time(both[0], both[1])
         choice = self._choice(left, right)
         if choice is None:
             raise CannotJoinError(left, right)
@@ -252,11 +251,11 @@ class Joiner:
 
     def _choice(self, left: Spec, right: Spec) -> Spec | None:
         """A choice of two specs that are no more alike, None where that can't be."""
-        kinds = [_kinds(spec) for spec in (left, right)]
+        kinds, others = _kinds(left), _kinds(right)
         site = current_site()
-        if site in self.recorder.no_choices or None in kinds:
+        if site in self.recorder.no_choices or kinds is None or others is None:
             return None
-        return OfChoice(frozenset().union(*kinds), site)
+        return OfChoice(frozenset({*kinds, *others}), site)
 
     def _join_made(self, left: OfMade, right: OfMade) -> Spec:
         if type(left.like) is not type(right.like) or left.keys != right.keys or len(left.items) != len(right.items):
