@@ -7,6 +7,7 @@
     y = a is b                          ->  y = _d2s.is_(a, b)
     y = f"at {x:.2f}"                   ->  y = _d2s.text("at ", _d2s.formatted(x, None, ".2f"))
     y = "at %d" % x                     ->  y = _d2s.percent("at %d", x)
+    y = x[i]                            ->  y = _d2s.get_item(x, i)
     y = [a]                             ->  y = _d2s.display([a])
     assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
 
@@ -59,6 +60,11 @@ def _can_wait(value: Any) -> bool:
 def _is_none(node: Any) -> bool:
     """Whether an expression is None, which no value of a run is."""
     return isinstance(node, gast.Constant) and node.value is None
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether an expression is a literal, possibly negative."""
+    return isinstance(node.operand if isinstance(node, gast.UnaryOp) else node, gast.Constant)
 
 
 class _Expressions(gast.NodeTransformer):
@@ -122,6 +128,21 @@ class _Expressions(gast.NodeTransformer):
         if not isinstance(node.ctx, gast.Load) or (node.elts and id(node) not in self._kept):
             return node
         return _operator("display", node, node)
+
+    def visit_Subscript(self, node: Any) -> Any:
+        """Only what can't be known to be constant, and can be a position in a list or a key."""
+        self.generic_visit(node)
+        position = node.slice
+        if not isinstance(node.ctx, gast.Load) or isinstance(position, gast.Tuple) or _is_constant(position):
+            return node
+        if not isinstance(position, gast.Slice):
+            return _operator("get_item", node, node.value, position)
+        bounds = [
+            gast.Constant(None, None) if b is None else b for b in (position.lower, position.upper, position.step)
+        ]
+        if all(map(_is_constant, bounds)):
+            return node
+        return _operator("get_slice", node, node.value, *bounds)
 
     def visit_Assign(self, node: Any) -> Any:
         """A list that gets a name, or that is empty, may be made longer."""

@@ -21,6 +21,7 @@ from d2s.runtime.operators.decisions import (
     or_test,
 )
 from d2s.runtime.operators.handlers import entered, handling
+from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import for_, until, while_
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
@@ -49,6 +50,8 @@ __all__ = [
     "for_",
     "formatted",
     "generated",
+    "get_item",
+    "get_slice",
     "handling",
     "if_",
     "if_expression",

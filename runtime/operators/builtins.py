@@ -21,6 +21,7 @@ from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.texts import is_run_time_text
 
 
 def _cast(kind: type) -> Callable[..., Any]:
@@ -46,6 +47,8 @@ def len_(value: Any) -> Any:
     """`len(value)`."""
     if is_run_time_sequence(value):
         return value.length()
+    if is_run_time_text(value):
+        return value.recorder.number_call(len, (value,), int)
     if recorder_for(value) is None or not isinstance(value, torch.Tensor) or value.dim() == 0:
         return len(value)
     return value.shape[0]

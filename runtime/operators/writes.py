@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
+from d2s.runtime.operators.items import get_item
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.recorder import active_recorder
@@ -125,7 +126,7 @@ def delete_item(owner: Any, key: Any) -> None:
 
 def update_item(owner: Any, key: Any, symbol: str, value: Any) -> None:
     """`owner[key] += value` and the like."""
-    set_item(update(owner[key], symbol, value), owner, key)
+    set_item(update(get_item(owner, key), symbol, value), owner, key)
 
 
 def update(old: Any, symbol: str, value: Any) -> Any:

@@ -92,7 +92,9 @@ def infer(
         found = _by_examples(world, watch, func, args, kwargs, None)
         if found is None:
             # Sizes that differ may not fit together. If they are not equal, the call raises when the program runs.
-            same = [tuple("?" if size is None else size for size in known_shape(t)) for t in tensors_in((args, kwargs))]
+            same = [
+                tuple("?" if size is None else size for size in known_shape(t)) for t in tensors_in((args, kwargs))
+            ]
             found = _by_examples(world, watch, func, args, kwargs, same)
         if found is None:
             raise error

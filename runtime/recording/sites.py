@@ -6,6 +6,7 @@ recorded again.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -151,9 +152,26 @@ class Sites:
         spec = given.item_spec()
         if spec is None:
             raise given.refusal("an item, before any is put in,")
+        return self.item_of(spec, target, args, effects)
+
+    def item_of(self, spec: Spec, target: Callable[..., Any], args: tuple[Any, ...], effects: Effects) -> Any:
+        """What a call gives, of which a spec is known."""
         thing = stand_in(self.recorder, spec, [])
         self.recorder.emit_call(target, args, {}, _pattern(self.recorder, thing), effects)
         return thing
+
+    def part_of(self, given: list[Any] | tuple[Any, ...], bounds: slice) -> Any:
+        """`given[bounds]` of a list or tuple of Python's own.
+
+        Raises:
+            CannotJoinError: its items have nothing in common.
+        """
+        common = self.common_of(given)
+        if isinstance(given, tuple):
+            return self.derived_tuple(common, operator.getitem, (given, bounds))
+        site = current_site()
+        self._widen(site, common)
+        return self._new(operator.getitem, (given, bounds), site)
 
     def example(self, given: Any) -> Any:
         """Something that an item may be."""

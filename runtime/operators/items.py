@@ -1,0 +1,84 @@
+"""The operators for items of lists, tuples and dicts at positions that only the run knows."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.program import PURE
+from d2s.runtime.operators.decisions import if_expression, or_test
+from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.lists import is_run_time_sequence
+from d2s.runtime.recording.numbers import number_kind
+from d2s.runtime.recording.recorder import Recorder
+from d2s.runtime.recording.specs import CannotJoinError
+from d2s.runtime.recording.staged import is_staged
+
+_SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ParameterList)
+
+
+def get_item(owner: Any, key: Any) -> Any:
+    """`owner[key]`."""
+    recorder = recorder_for(key)
+    if recorder is None or is_staged(owner):
+        return owner[key]
+    if isinstance(owner, _SEQUENCES) and (key_number := _as_number(recorder, key)) is not None:
+        return _at_position(recorder, owner, key_number)
+    if type(owner) is dict and number_kind(key) is not None:
+        return _at_key(owner, key)
+    return owner[key]
+
+
+def get_slice(owner: Any, start: Any, stop: Any, step: Any) -> Any:
+    """`owner[start:stop:step]`."""
+    recorder = recorder_for(start, stop, step)
+    if recorder is None or type(owner) not in (list, tuple):
+        return owner[start:stop:step]
+    bounds = slice(*(_as_number(recorder, bound) if is_staged(bound) else bound for bound in (start, stop, step)))
+    try:
+        return recorder.lists.part_of(owner, bounds)
+    except CannotJoinError:
+        return owner[bounds]  # which says what is missing
+
+
+def _as_number(recorder: Recorder, key: Any) -> Any:
+    """A key as Python takes it for a position, None if it does not."""
+    if isinstance(key, torch.Tensor) and key.dim() == 0 and not key.is_floating_point():
+        return recorder.number_call(operator.index, (key,), int)
+    return key if number_kind(key) in (int, bool) else None
+
+
+def _at_position(recorder: Recorder, owner: Any, position: Any) -> Any:
+    """An item: one call where all have something in common, else a branch for each."""
+    if type(owner) in (list, tuple) and owner and not any(map(is_run_time_sequence, owner)):
+        try:
+            common = recorder.lists.common_of(owner)
+        except CannotJoinError:
+            common = None
+        if common is not None:
+            return recorder.lists.item_of(common, operator.getitem, (owner, position), PURE)
+    count = len(owner)
+
+    def choose(number: int) -> Any:
+        if number == count:
+            return owner[count]  # raises what it raises
+        is_it = or_test(position == number, lambda: position == number - count)
+        return if_expression(is_it, lambda: owner[number], lambda: choose(number + 1))
+
+    return choose(0)
+
+
+def _at_key(owner: Mapping[Any, Any], key: Any) -> Any:
+    """A branch for each key that it may be."""
+
+    def choose(keys: list[Any]) -> Any:
+        if not keys:
+            raise KeyError(key)
+        first, *rest = keys
+        value: Callable[[], Any] = lambda: owner[first]  # noqa: E731
+        return if_expression(key == first, value, lambda: choose(rest))
+
+    return choose([known for known in owner if number_kind(known) is not None])
