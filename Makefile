@@ -6,13 +6,17 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp
 
-.PHONY: demo test bench language lint types clean
+.PHONY: demo test packages bench language lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
+
+# Captures code of packages that know nothing of d2s.
+packages: $(VENV)/.packages
+	$(BIN)/python -m pytest -n auto tests/packages
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py
@@ -38,6 +42,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
+
+$(VENV)/.packages: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[packages]'
 	touch $@
 
 clean:
