@@ -9,7 +9,19 @@ import torch
 
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.ir.program import Call, Program, Role, TensorType, walk_ops
-from d2s.runtime.ir.sources import LOST, Argument, Attribute, Cell, Constant, Global, Item, Member, Source, read
+from d2s.runtime.ir.sources import (
+    LOST,
+    Argument,
+    Attribute,
+    Cell,
+    Constant,
+    ContextValue,
+    Global,
+    Item,
+    Member,
+    Source,
+    read,
+)
 from d2s.runtime.recording.guards import (
     Guard,
     HasContents,
@@ -83,6 +95,8 @@ class _Printer:
                 return f"{self._constant(source.namespace)}[{source.name!r}]"
             case Cell(cell):
                 return f"{self._constant(cell)}.cell_contents"
+            case ContextValue(variable):
+                return f"{self._constant(variable)}.get()"
             case Attribute(base, name):
                 return f"{self.path(base)}.{name}" if name.isidentifier() else f"getattr({self.path(base)}, {name!r})"
             case Member(base, "", name):

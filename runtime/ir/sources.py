@@ -7,6 +7,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -71,6 +72,16 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class ContextValue:
+    """What a context variable holds, or its default."""
+
+    variable: ContextVar[Any]
+
+    def __str__(self) -> str:
+        return self.variable.name
+
+
+@dataclass(frozen=True)
 class Attribute:
     """`base.name`."""
 
@@ -112,7 +123,7 @@ class Item:
         return f"{self.base}[{self.key!r}]"
 
 
-Source = Argument | Constant | Global | Cell | Attribute | Member | Item
+Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item
 
 
 # What reading raises where there is no such object any more.
@@ -134,6 +145,8 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return source.namespace[source.name]
         case Cell(cell):
             return cell.cell_contents
+        case ContextValue(variable):
+            return variable.get()
         case Attribute(base, name):
             return getattr(read(base, arguments), name)
         case Member(base):

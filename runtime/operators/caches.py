@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.structures import tensors_in
 from d2s.runtime.torch_internals import is_fake, replaced, without_modes
 
+# What a cache may be asked for: it is the same at each call of a program.
+_FIXED = (*LEAVES, logging.Logger, type, types.FunctionType, types.ModuleType)
 CACHED = type(functools.cache(len))
 
 
@@ -27,7 +30,7 @@ def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
     """
 
     def cached(*args: Any, **kwargs: Any) -> Any:
-        if not all(isinstance(leaf, LEAVES) for leaf in leaves_of((args, kwargs))):
+        if not all(isinstance(leaf, _FIXED) for leaf in leaves_of((args, kwargs))):
             raise _refused(function, "is given more than numbers and texts")
         with recorder.suspended(), without_modes():
             answer = function(*args, **kwargs)

@@ -11,6 +11,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
+from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
@@ -77,6 +79,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):
             return _of_text(recorder, function)
+        if isinstance(owner, ContextVar):
+            return of_context(recorder, function)
         if function in _EFFECTS:
             return _effect(recorder, function)
         return REPLACEMENTS.get(function) or _left(function, of_c)

@@ -6,7 +6,6 @@ A program would repeat what they answered when it was captured, and not repeat w
 from __future__ import annotations
 
 import builtins
-import contextvars
 import datetime
 import io
 import os
@@ -29,7 +28,6 @@ _CLASSES: tuple[tuple[type, type], ...] = (
     (pathlib.Path, pathlib.PurePath),
     (random.Random, object),
     (torch.Generator, object),
-    (contextvars.ContextVar, object),
 )
 _NOW = frozenset("now utcnow today".split())
 _SINGLE = builtins.open, builtins.input, builtins.id

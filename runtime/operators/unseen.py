@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import block_changed, note_attribute, note_contents, note_object, unseen
 from d2s.runtime.recording.journal import CONTAINERS
+from d2s.runtime.recording.numbers import RunTimeBool
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
 
@@ -32,7 +34,9 @@ C_FUNCTIONS = (
 def of_c(function: Any) -> Any:
     """The form of a function that is written in C."""
     owner = getattr(function, "__self__", None)
-    if _is_torchs(owner) or owner is builtins:
+    if _is_torchs(owner) or getattr(function, "__module__", None) == "torch._C._nn":
+        return _taking_flags(function)
+    if owner is builtins:
         return function
     if isinstance(owner, CONTAINERS):
         if function.__name__ not in _READERS:
@@ -50,6 +54,26 @@ def of_c(function: Any) -> Any:
             return function(*args, **kwargs)
 
     return noted
+
+
+def _taking_flags(function: Any) -> Any:
+    """The form of a function of torch that takes no bool but Python's own: it is called for either."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            flag = next((arg for arg in (*args, *kwargs.values()) if type(arg) is RunTimeBool), None)
+            if flag is None:
+                raise
+
+        def with_flag(value: bool) -> Any:
+            given = [value if arg is flag else arg for arg in args]
+            return called(*given, **{name: value if arg is flag else arg for name, arg in kwargs.items()})
+
+        return if_expression(flag, lambda: with_flag(True), lambda: with_flag(False))
+
+    return called
 
 
 def of_python(method: types.MethodType) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ def capture(
             return end(recorder, answer)
 
     try:
-        body = _record(recorder, run)
+        body = copy_context().run(_record, recorder, run)
     except CaptureError as error:
         error.location = error.location or line_of_raise(error)
         raise

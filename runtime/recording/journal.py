@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections import Counter, deque
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,18 @@ class AttributeLocation(NamedLocation):
             setattr(self.owner, self.name, value)
         elif self.read() is not MISSING:
             delattr(self.owner, self.name)
+
+
+class ContextLocation(Location):
+    """What a context variable holds, or its default."""
+
+    owner: ContextVar[Any]
+
+    def read(self) -> Any:
+        return self.owner.get()
+
+    def write(self, value: Any) -> None:
+        self.owner.set(value)
 
 
 CONTAINERS = (list, dict, set, deque)

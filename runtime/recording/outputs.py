@@ -18,10 +18,12 @@ from d2s.runtime.ir.sources import Constant, Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.journal import (
+    CONTAINERS,
     MISSING,
     AttributeLocation,
     CellLocation,
     ContentsLocation,
+    ContextLocation,
     GlobalLocation,
     Location,
 )
@@ -118,10 +120,11 @@ class Outputs:
             return self._call(kind, thing.default_factory, self._contents(thing))
         if kind is slice:
             return slice(self.tree(thing.start), self.tree(thing.stop), self.tree(thing.step))
-        attributes = getattr(thing, "__dict__", None)
+        attributes = own_attributes(thing)
         if attributes is None or kind.__module__ == "builtins":
             return self.recorder.operand(thing)
-        return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()})
+        held = self._contents(thing) if isinstance(thing, CONTAINERS) else None
+        return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()}, held)
 
     def _contents(self, container: Any) -> Tree:
         if isinstance(container, dict):
@@ -140,6 +143,9 @@ class Outputs:
         found = []
         for location, before in self.recorder.journal.since(0).items():
             after = location.read()
+            if isinstance(location, ContextLocation):
+                _check_reset(location, before, after)
+                continue
             source = self._source(location)
             was, now = spec_at(location, before), spec_at(location, after)
             if source is not None and not is_equal(self.recorder, was, now):
@@ -174,13 +180,47 @@ class Outputs:
         return None if base is None else attribute_source(base, owner, location.name)
 
 
+def _check_reset(location: ContextLocation, before: Any, after: Any) -> None:
+    """Go on only if a context variable holds what it held before the call.
+
+    Raises:
+        CaptureError: it does not.
+    """
+    if before is not after:
+        reason = f"the context variable {location.owner.name} is left with another value"
+        raise CaptureError("D2S308", reason, "reset it before the function returns, or set it outside")
+
+
 def same(thing: Any) -> Any:
     """A display that occurs in more than one place."""
     return thing
 
 
-def remake_object(kind: type, attributes: dict[str, Any]) -> Any:
-    """An object as it was, without running its `__init__` again."""
-    made: Any = object.__new__(kind)
-    made.__dict__.update(attributes)
+def own_attributes(thing: Any) -> dict[str, Any] | None:
+    """What an object has in its own dict and in its slots; None if it can have nothing."""
+    slots = [name for kind in type(thing).__mro__ for name in slots_of(kind) if hasattr(thing, name)]
+    own = getattr(thing, "__dict__", None)
+    return None if own is None and not slots else {**{name: getattr(thing, name) for name in slots}, **(own or {})}
+
+
+def slots_of(kind: type) -> list[str]:
+    """The names of the slots that a class adds."""
+    return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]
+
+
+def remake_object(kind: type, attributes: dict[str, Any], contents: Any) -> Any:
+    """An object as it was, without running its `__init__` again; `contents` are those of a list, dict, set or deque."""
+    base: Any = next((base for base in (collections.OrderedDict, *CONTAINERS) if issubclass(kind, base)), object)
+    made: Any = base.__new__(kind)
+    if issubclass(base, dict):
+        for key, item in contents.items():
+            base.__setitem__(made, key, item)
+    elif base is not object:
+        (base.update if base is set else base.extend)(made, contents)
+    slots = {name for kind in kind.__mro__ for name in slots_of(kind)}
+    for name, item in attributes.items():
+        if name in slots:
+            object.__setattr__(made, name, item)
+        else:
+            vars(made)[name] = item
     return made

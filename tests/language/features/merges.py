@@ -128,3 +128,24 @@ def decorated(x):
     while x.sum() > 3:
         x = halved(x) + 0 * x
     return x
+
+
+class Point:
+    __slots__ = ("x", "y")
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+
+class Named(dict):
+    def __init__(self, **items):
+        super().__init__(items)
+        self.count = len(items)
+
+
+@feature("objects with slots, and of classes made of `dict`, handed back", X, -X)
+def of_special_classes(x):
+    size = x.sum()
+    if size > 0:
+        size = size * 2
+    return Point(size, x), Named(a=size, b=1)

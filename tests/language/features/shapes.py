@@ -113,3 +113,10 @@ class LayersOnPrefix(nn.Module):
         y = F.max_pool1d(F.relu(self.norm(self.conv(x))), 2)
         z, (h, _) = self.rnn(x.transpose(1, 2))
         return F.adaptive_avg_pool1d(y, 1).squeeze(-1), z[:, -1], h
+
+
+@feature("a flag for a function of torch that only the run knows", (X.view(2, 2), n(1)), (X.view(2, 2), n(2)))
+def flag_for_torch(x, count):
+    q = x[None, None, : int(count)]
+    y = F.scaled_dot_product_attention(q, x[None, None], x[None, None], is_causal=q.shape[2] > 1)
+    return y, x.sum(0, keepdim=bool(count > 0)), x.sort(descending=bool(count > 1)).values
