@@ -7,7 +7,8 @@ from typing import Any
 
 import astor
 import gast
-from astor.code_gen import SourceGenerator
+from astor.code_gen import SourceGenerator, set_precedence
+from astor.op_util import Precedence
 
 
 def to_source(tree: gast.AST) -> str:
@@ -36,6 +37,26 @@ class _Generator(SourceGenerator):
     def visit_JoinedStr(self, node: Any) -> None:
         self.write(ast.unparse(node))
 
+    def visit_Dict(self, node: Any) -> None:
+        """Print what is unpacked, as in `{**(a or b)}`, in parentheses where it needs them."""
+        with self.delimit("{}"):
+            for number, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+                self.write(", " if number else "")
+                if key is None:
+                    self.write("**", *_as_operand(value))
+                else:
+                    set_precedence(Precedence.Comma, value)
+                    self.write(key, ": ", value)
+
+    def visit_Starred(self, node: Any) -> None:
+        self.write("*", *_as_operand(node.value))
+
     def visit_Attribute(self, node: Any) -> None:
         number = isinstance(node.value, ast.Constant) and type(node.value.value) is int
         self.write(*("(", node.value, ")") if number else (node.value,), ".", node.attr)
+
+
+def _as_operand(node: Any) -> tuple[Any, ...]:
+    """What to write for an expression where Python takes no `and`, `or`, `not`, comparison, `if` or lambda."""
+    loose = isinstance(node, ast.BoolOp | ast.Compare | ast.IfExp | ast.Lambda | ast.UnaryOp)
+    return ("(", node, ")") if loose else (node,)

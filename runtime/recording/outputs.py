@@ -209,7 +209,7 @@ def slots_of(kind: type) -> list[str]:
 
 
 def remake_object(kind: type, attributes: dict[str, Any], contents: Any) -> Any:
-    """An object as it was, without running its `__init__` again; `contents` are those of a list, dict, set or deque."""
+    """An object as it was, without running its `__init__` again; `contents` are those of a container."""
     base: Any = next((base for base in (collections.OrderedDict, *CONTAINERS) if issubclass(kind, base)), object)
     made: Any = base.__new__(kind)
     if issubclass(base, dict):

@@ -37,6 +37,7 @@ def f(a, b: int = 2, /, *c, d=1e-30, **e) -> int:
     except* E as e:
         print(a if (n := 10) > 5 else -b ** 2, lambda: 0, x[1:2, ::3], not (a and b or c))
     a, (b, *c) = d
+    x = {**(a or b), 1: 2}, [*(a if b else c), *(not a,)]
     return -1j + 1e999, (yield), "a\\nb'\\"", b"x", ..., (-1) ** 2, x[(1, 2)], {**e}, [*c], 1 .real
 async def g():
     await x
