@@ -31,7 +31,8 @@ class Conversion:
 _conversions: dict[tuple[str, types.CodeType, bool], Conversion] = {}
 # Called with the name of each pass and the tree after it, for each function that is converted.
 pass_watchers: list[Watch] = []
-_converted_codes: set[types.CodeType] = set()
+# By id: a function inside that was left as it was is equal to that of the original.
+_converted_codes: dict[int, types.CodeType] = {}
 
 
 def convert(function: Any, calls_only: bool = False) -> Any:
@@ -58,7 +59,7 @@ def convert(function: Any, calls_only: bool = False) -> Any:
 
 def is_converted(code: types.CodeType) -> bool:
     """Whether code was rewritten, here or by `d2s convert`."""
-    if code in _converted_codes or OPERATORS in code.co_names:
+    if id(code) in _converted_codes or OPERATORS in code.co_names:
         return True
     return any(isinstance(constant, types.CodeType) and is_converted(constant) for constant in code.co_consts)
 
@@ -138,7 +139,7 @@ def _named(node: Any) -> Any:
 
 def _remember(code: types.CodeType) -> None:
     """Note a rewritten code object and those of the functions inside it."""
-    _converted_codes.add(code)
+    _converted_codes[id(code)] = code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             _remember(constant)

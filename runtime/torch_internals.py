@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from torch._C._dynamo.guards import TensorGuards
+from torch._higher_order_ops.map import map as map_
+from torch._higher_order_ops.while_loop import while_loop
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -28,6 +30,9 @@ set_grad_enabled = torch._C._set_grad_enabled
 
 # Whether autocast is on for any device: quicker to ask than for each.
 any_autocast = torch._C._is_any_autocast_enabled
+
+# Forms of control flow that torch has no public name for.
+HIGHER_ORDER = {"while_loop": while_loop, "map": map_}
 
 # What torch raises where an answer needs data that a fake tensor does not have.
 FAKE_ERRORS = (

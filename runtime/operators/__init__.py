@@ -5,6 +5,7 @@ it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one
 only when the program runs has it recorded.
 """
 
+from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
 from d2s.runtime.operators.comprehensions import dict_, generated, listed, set_

@@ -120,3 +120,12 @@ def test_a_function_without_source_says_so() -> None:
     exec("def made(x):\n    return x", namespace)
     with pytest.raises(SourceError, match="source of made can't be had"):
         convert(namespace["made"])
+
+
+def test_a_function_with_an_unchanged_lambda_is_converted_again() -> None:
+    def with_lambda(x):
+        double = lambda v: v * 2
+        return double(x) if x.sum() > 0 else x
+
+    first, second = convert(with_lambda), convert(with_lambda)
+    assert first.__code__ is second.__code__ is not with_lambda.__code__
