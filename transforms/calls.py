@@ -11,6 +11,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.scopes import MethodsOnly
 from d2s.transforms.templates import expression
 
 # Looks at the names of the function that it stands in.
@@ -31,7 +32,7 @@ def is_operator(function: Any) -> bool:
     )
 
 
-class _Calls(gast.NodeTransformer):
+class _Calls(MethodsOnly):
     def _visit_definition(self, node: Any) -> Any:
         """Defaults and decorators belong to the code around a function, and run when it is defined."""
         node.body = [self.visit(statement) for statement in node.body]
@@ -39,12 +40,6 @@ class _Calls(gast.NodeTransformer):
 
     visit_FunctionDef = _visit_definition
     visit_AsyncFunctionDef = _visit_definition
-
-    def visit_ClassDef(self, node: Any) -> Any:
-        node.body = [
-            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
-        ]
-        return node
 
     def visit_Call(self, node: Any) -> Any:
         self.generic_visit(node)

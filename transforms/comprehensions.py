@@ -10,11 +10,13 @@ last value. So is one that assigns (`:=`) or suspends, or whose targets are more
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.scopes import MethodsOnly
 from d2s.transforms.templates import expression
 
 _ASSIGN_OR_SUSPEND = (gast.NamedExpr, gast.Yield, gast.YieldFrom, gast.Await, gast.Lambda)
@@ -34,8 +36,6 @@ def _names(target: Any) -> list[str] | None:
 def _can_be_calls(node: Any) -> bool:
     if any(generator.is_async or _names(generator.target) is None for generator in node.generators):
         return False
-    if isinstance(node, gast.DictComp) and any(isinstance(part, gast.Starred) for part in (node.key, node.value)):
-        return False
     given = [arg for call in gast.walk(node) if isinstance(call, gast.Call) for arg in call.args]
     return not any(
         isinstance(inner, _ASSIGN_OR_SUSPEND) or (isinstance(inner, gast.GeneratorExp) and inner not in given)
@@ -47,20 +47,12 @@ def _can_be_calls(node: Any) -> bool:
 def _function(generator: Any, body: Any) -> Any:
     """A lambda of the variables of one `for`."""
     made = expression("lambda: body", body, body=body)
-    targets = generator.target.elts if isinstance(generator.target, gast.Tuple | gast.List) else [generator.target]
-    for target in targets:
-        made.args.args.append(gast.copy_location(gast.Name(target.id, gast.Param(), None, None), target))
+    for name in _names(generator.target) or ():
+        made.args.args.append(gast.copy_location(gast.Name(name, gast.Param(), None, None), generator.target))
     return made
 
 
-class _Comprehensions(gast.NodeTransformer):
-    def visit_ClassDef(self, node: Any) -> Any:
-        """Lambdas don't see the names of a class body: only the methods are rewritten."""
-        node.body = [
-            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
-        ]
-        return node
-
+class _Comprehensions(MethodsOnly):
     def _rewritten(self, node: Any, name: str, element: Any) -> Any:
         """Calls of an operator, one in the other."""
         for number, generator in reversed(list(enumerate(node.generators))):
@@ -79,28 +71,35 @@ class _Comprehensions(gast.NodeTransformer):
             element = call
         return element
 
-    def visit_ListComp(self, node: Any) -> Any:
+    def _visit(self, node: Any, name: str, element: Callable[[Any], Any], collect: str | None = None) -> Any:
+        """The call for a comprehension, in one of `collect` if that is what it makes."""
         possible = _can_be_calls(node)
         self.generic_visit(node)
-        return self._rewritten(node, "listed", node.elt) if possible else node
+        if not possible:
+            return node
+        made = self._rewritten(node, name, element(node))
+        if collect is None:
+            return made
+        call = expression(f"operators.{collect}()", node, operators=OPERATORS)
+        call.args = [made]
+        return call
+
+    def visit_ListComp(self, node: Any) -> Any:
+        return self._visit(node, "listed", _element)
 
     def visit_GeneratorExp(self, node: Any) -> Any:
-        possible = _can_be_calls(node)
-        self.generic_visit(node)
-        return self._rewritten(node, "generated", node.elt) if possible else node
-
-    def _collected(self, node: Any, collect: str, element: Any) -> Any:
-        made = expression(f"operators.{collect}()", node, operators=OPERATORS)
-        made.args = [self._rewritten(node, "listed", element)]
-        return made
+        return self._visit(node, "generated", _element)
 
     def visit_SetComp(self, node: Any) -> Any:
-        possible = _can_be_calls(node)
-        self.generic_visit(node)
-        return self._collected(node, "set_", node.elt) if possible else node
+        return self._visit(node, "listed", _element, "set_")
 
     def visit_DictComp(self, node: Any) -> Any:
-        possible = _can_be_calls(node)
-        self.generic_visit(node)
-        pair = gast.copy_location(gast.Tuple([node.key, node.value], gast.Load()), node)
-        return self._collected(node, "dict_", pair) if possible else node
+        return self._visit(node, "listed", _pair, "dict_")
+
+
+def _element(node: Any) -> Any:
+    return node.elt
+
+
+def _pair(node: Any) -> Any:
+    return gast.copy_location(gast.Tuple([node.key, node.value], gast.Load()), node)

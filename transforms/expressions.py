@@ -23,7 +23,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import walk_own
+from d2s.transforms.scopes import MethodsOnly, walk_own
 from d2s.transforms.templates import expression, statements, thunk
 
 _SYMBOLS: dict[type, str] = {
@@ -67,16 +67,9 @@ def _is_constant(node: Any) -> bool:
     return isinstance(node.operand if isinstance(node, gast.UnaryOp) else node, gast.Constant)
 
 
-class _Expressions(gast.NodeTransformer):
+class _Expressions(MethodsOnly):
     def __init__(self) -> None:
         self._kept: set[int] = set()
-
-    def visit_ClassDef(self, node: Any) -> Any:
-        """Lambdas don't see the names of a class body: only the methods are rewritten."""
-        node.body = [
-            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
-        ]
-        return node
 
     # -------------------------------------------------------------- where only truth is asked
 

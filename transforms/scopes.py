@@ -69,6 +69,19 @@ class OwnStatements(gast.NodeTransformer):
     visit_ClassDef = _skip
 
 
+class MethodsOnly(gast.NodeTransformer):
+    """A base for passes that rewrite expressions: in a class only those of its methods.
+
+    What they make may be a lambda, which does not see the names of a class body.
+    """
+
+    def visit_ClassDef(self, node: Any) -> Any:
+        node.body = [
+            self.visit(inner) if isinstance(inner, gast.FunctionDef | gast.ClassDef) else inner for inner in node.body
+        ]
+        return node
+
+
 def mark_owners(tree: Any, owner: str | None) -> None:
     """Give every function in a tree an attribute `owner`: the name of the class whose private names it sees."""
     for child in gast.iter_child_nodes(tree):

@@ -54,22 +54,21 @@ def sum_(items: Any, start: Any = 0) -> Any:
     return folded(items if _is_repeatable(items) else list(items), start, lambda total, item: total + item)
 
 
-def any_(items: Any) -> Any:
-    """`any(items)`."""
-    if active_recorder() is None or not _is_repeatable(items):
-        return any(items)
-    if type(items) in (list, tuple):
-        return or_test(False, *(partial(_same, item) for item in items))
-    return folded(items, False, lambda _, item: truth(item), True)
+def _quantifier(function: Callable[..., Any], chain: Callable[..., Any], decided: bool) -> Callable[..., Any]:
+    """`any` or `all`: the first item whose truth is `decided` decides. `chain` asks some that are all at hand."""
+
+    def quantifier(items: Any) -> Any:
+        if active_recorder() is None or not _is_repeatable(items):
+            return function(items)
+        if type(items) in (list, tuple):
+            return chain(not decided, *(partial(_same, item) for item in items))
+        return folded(items, not decided, lambda _, item: truth(item), decided)
+
+    return quantifier
 
 
-def all_(items: Any) -> Any:
-    """`all(items)`."""
-    if active_recorder() is None or not _is_repeatable(items):
-        return all(items)
-    if type(items) in (list, tuple):
-        return and_test(True, *(partial(_same, item) for item in items))
-    return folded(items, True, lambda _, item: truth(item), False)
+any_ = _quantifier(any, or_test, True)
+all_ = _quantifier(all, and_test, False)
 
 
 def _same(value: Any) -> Any:

@@ -49,14 +49,15 @@ class RunTimeChoice:
         return bool(self.recorder.decide(self))
 
     def __eq__(self, other: object) -> Any:
-        if len(self.kinds) > 1:
-            raise self._used()
-        return self.recorder.number_call(operator.eq, (self, other), bool)
+        return self._compared(operator.eq, other)
 
     def __ne__(self, other: object) -> Any:
+        return self._compared(operator.ne, other)
+
+    def _compared(self, comparison: Any, other: object) -> Any:
         if len(self.kinds) > 1:
             raise self._used()
-        return self.recorder.number_call(operator.ne, (self, other), bool)
+        return self.recorder.number_call(comparison, (self, other), bool)
 
     def _used(self) -> BaseException:
         return self.recorder.pending(ChoiceUsed(self.recorder, self.site))

@@ -43,13 +43,13 @@ class Sites:
         # A place to another with which it shares the entry in `_items`.
         self._same: dict[Site, Site] = {}
         self._refused: set[Site] = set()
+        self._joiner = Joiner(recorder, anything=True)
         self.forget_run()
 
     def forget_run(self) -> None:
         """Begin a new run of the function."""
         # Lists of Python's own by `id`, each with the place that made it.
         self._made: dict[int, tuple[list[Any], Site]] = {}
-        self._joiner = Joiner(self.recorder, anything=True)
 
     # -------------------------------------------------------------- making
 
@@ -59,10 +59,6 @@ class Sites:
         if self._root(site) not in self._items:
             self._made[id(items)] = items, site
             return items
-        return self.run_time(items, site)
-
-    def run_time(self, items: list[Any], site: Site) -> RunTimeList:
-        """A list of the run."""
         self.note_items(site, items)
         return self._new(list, (items,), site)
 

@@ -190,10 +190,7 @@ class Joiner:
         if isinstance(left, OfMade | OfList) and isinstance(right, OfMade | OfList):
             both = [side.like if isinstance(side, OfMade) else side for side in (left, right)]
             self.recorder.lists.make_run_time(both[0], both[1])
-        choice = self._choice(left, right)
-        if choice is None:
-            raise CannotJoinError(left, right)
-        return choice
+        return self._choice(left, right, CannotJoinError(left, right))
 
     def general(self, spec: Spec) -> Spec:
         """What is left of a spec when the thing itself is not meant: only its type, where the program can hold it."""
@@ -225,10 +222,7 @@ class Joiner:
             return self._of_run_time(right if left is UNSET else left)
         lefts, rights = self.general(Known(left)), self.general(Known(right))
         if isinstance(lefts, Known) or isinstance(rights, Known):
-            choice = self._choice(lefts, rights)
-            if choice is None:
-                raise CannotJoinError(left, right)
-            return choice
+            return self._choice(lefts, rights, CannotJoinError(left, right))
         return self.join(lefts, rights)
 
     def _of_run_time(self, thing: Any) -> Spec:
@@ -249,12 +243,16 @@ class Joiner:
             self.recorder.uncertain_gradients = True
         return OfTensor(join_tensor_types(left.type, right.type))
 
-    def _choice(self, left: Spec, right: Spec) -> Spec | None:
-        """A choice of two specs that are no more alike, None where that can't be."""
+    def _choice(self, left: Spec, right: Spec, error: CannotJoinError) -> Spec:
+        """A choice of two specs that are no more alike.
+
+        Raises:
+            CannotJoinError: that can't be.
+        """
         kinds, others = _kinds(left), _kinds(right)
         site = current_site()
         if site in self.recorder.no_choices or kinds is None or others is None:
-            return None
+            raise error
         return OfChoice(frozenset({*kinds, *others}), site)
 
     def _join_made(self, left: OfMade, right: OfMade) -> Spec:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from compare import detached, outcome, same, tensors_in
+from compare import detached, gradients, outcome, same
 
 import d2s
 from d2s.runtime.ir.program import Program
@@ -55,9 +55,5 @@ def observe(function: Callable[..., Any], *args: Any) -> Any:
     """What a call returns or raises, what it leaves in its arguments, and the gradients of its answer."""
     torch.manual_seed(0)
     answer = outcome(function, *args)
-    tensors = [tensor for tensor in tensors_in(answer) if tensor.requires_grad]
-    gradients: list[Any] = []
-    if tensors:
-        torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
-        gradients = [value.grad for value in args if isinstance(value, torch.Tensor)]
-    return detached(answer), detached(list(args)), gradients
+    found = gradients(answer, args)
+    return detached(answer), detached(list(args)), found

@@ -46,6 +46,15 @@ def attributes(thing: Any) -> dict[str, Any]:
     return {**{name: getattr(thing, name) for name in slots}, **getattr(thing, "__dict__", {})}
 
 
+def gradients(answer: Any, args: Any) -> list[Any]:
+    """The gradients of an answer by the tensors among the arguments; none if it has no history."""
+    tensors = [tensor for tensor in tensors_in(answer) if tensor.requires_grad]
+    if not tensors:
+        return []
+    torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
+    return [tensor.grad for tensor in tensors_in(args)]
+
+
 def tensors_in(tree: Any) -> list[torch.Tensor]:
     """The tensors in lists, tuples and dicts of things."""
     if isinstance(tree, dict):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from compare import outcome, same, tensors_in
+from compare import gradients, outcome, same, tensors_in
 
 import d2s
 
@@ -103,12 +103,8 @@ def observe(function: Callable[..., Any], args: tuple[Any, ...], grad: bool = Fa
     printed = io.StringIO()
     with redirect_stdout(printed):
         answer = outcome(function, *args)
-    tensors = [tensor for tensor in tensors_in(answer) if tensor.requires_grad]
-    gradients: list[Any] = []
-    if grad and tensors:
-        torch.stack([tensor.sum() for tensor in tensors]).sum().backward()
-        gradients = [tensor.grad for tensor in tensors_in(args)]
-    return answer, printed.getvalue(), args, gradients
+    found = gradients(answer, args) if grad else []
+    return answer, printed.getvalue(), args, found
 
 
 def _state(module: torch.nn.Module) -> dict[str, Any]:
