@@ -23,6 +23,7 @@ from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
 from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.folds import list_
+from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.texts import members
@@ -190,6 +191,7 @@ def note_stores(recorder: Recorder, function: Any) -> None:
 
 def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     """A class whose `__init__` is converted."""
+    recorder.reachable.add_class(cls)
     init = cls.__init__
     plain = type(cls).__call__ is type.__call__
     if not plain or not isinstance(init, types.FunctionType) or is_left_alone(init.__code__):
@@ -246,5 +248,9 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
             if own is not None:
                 vars(module)["forward"] = own
 
-    with replaced(torch.nn.Module, "__call__", recording_call), recording_cached_properties(recorder, converted):
+    with (
+        replaced(torch.nn.Module, "__call__", recording_call),
+        recording_cached_properties(recorder, converted),
+        converting_classes(recorder, converted),
+    ):
         yield

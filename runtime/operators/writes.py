@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import os
 import types
@@ -46,9 +47,15 @@ def note_contents(container: Any) -> None:
 def note_attribute(owner: Any, name: str) -> None:
     """Tell the journal that an attribute is about to change."""
     recorder = active_recorder()
-    if recorder is not None and not isinstance(owner, torch.Tensor):
+    if recorder is not None and not isinstance(owner, torch.Tensor) and not _writes_itself(owner, name):
         recorder.merged.check_unwritten(owner)
         recorder.journal.note(AttributeLocation(owner, name))
+
+
+def _writes_itself(owner: Any, name: str) -> bool:
+    """Whether an attribute is a property, or a descriptor of the user's, whose converted code tells of its writes."""
+    of_class = inspect.getattr_static(type(owner), name, None)
+    return isinstance(of_class, property) or isinstance(getattr(type(of_class), "__set__", None), types.FunctionType)
 
 
 def unseen(what: str) -> CaptureError:

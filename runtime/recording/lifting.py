@@ -7,7 +7,8 @@ import inspect
 import io
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,6 +46,25 @@ class Reachable:
         self._sources: dict[int, Source] = {}
         self._roots: dict[Source, None] = {}
         self._keep: list[Any] = []
+        self._classes: dict[type, None] = {}
+        self._tell: Callable[[type], None] = lambda cls: None
+
+    @contextmanager
+    def telling_of_classes(self, tell: Callable[[type], None]) -> Iterator[None]:
+        """Call `tell` with every class of the objects found so far, and meanwhile."""
+        self._tell = tell
+        for cls in self._classes:
+            tell(cls)
+        try:
+            yield
+        finally:
+            self._tell = lambda cls: None
+
+    def add_class(self, cls: type) -> None:
+        """Note a class that the recording can meet objects of."""
+        if cls not in self._classes:
+            self._classes[cls] = None
+            self._tell(cls)
 
     def add_root(self, source: Source, value: Any) -> None:
         """Also search from `value`."""
@@ -85,6 +105,7 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
+            self.add_class(value if isinstance(value, type) else type(value))
             # Modules hold much that is not read: what is, is checked then.
             if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):
                 refuse_iterator(value)

@@ -33,6 +33,7 @@ class Feature:
     missing: str
     code: str
     grad: bool
+    programs: int
 
     @property
     def name(self) -> str:
@@ -70,17 +71,25 @@ def write_document() -> None:
 
 
 def feature(
-    what: str, *inputs: Any, ways: int = 2, eager: str = "", missing: str = "", code: str = "", grad: bool = False
+    what: str,
+    *inputs: Any,
+    ways: int = 2,
+    eager: str = "",
+    missing: str = "",
+    code: str = "",
+    grad: bool = False,
+    programs: int = 1,
 ) -> Callable[[Any], Any]:
     """Put what follows among the features: `inputs` are its arguments, one or a tuple of several.
 
     They must give at least as many different outcomes as there are `ways`. With `grad`, gradients are compared too.
+    `programs` is more than one where the Python state that a call meets isn't the one that it leaves.
     """
 
     def register(thing: Any) -> Any:
         group = thing.__module__.rsplit(".", 1)[-1]
         given = [i if isinstance(i, tuple) else (i,) for i in inputs]
-        FEATURES.append(Feature(group, what, thing, given, ways, eager, missing, code, grad))
+        FEATURES.append(Feature(group, what, thing, given, ways, eager, missing, code, grad, programs))
         return thing
 
     return register
@@ -126,7 +135,7 @@ def check_feature(given: Feature) -> None:
                 seen.append(want)
         assert len(seen) >= given.ways, "the inputs take too few ways"
         programs = (static.forward if isinstance(given.thing, type) else static).programs
-        assert len(programs) == 1, f"{len(programs)} programs for one signature"
+        assert len(programs) == given.programs, f"{len(programs)} programs for one signature"
 
 
 def table() -> str:

@@ -1,0 +1,76 @@
+"""What Python calls of the user's classes by itself: special methods, properties and descriptors, in converted form.
+
+No call of these is written in the code that uses them, so that a pass can't rewrite it. While a recording goes on, the
+classes that it can reach hold their converted forms.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from d2s.runtime.ir.sources import is_users_name
+from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.locations import is_left_alone
+from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.torch_internals import replaced
+
+# Those that make a class or an object, or end one; `__init__` is converted where the class is called.
+_OF_MAKING = frozenset("__new__ __init__ __init_subclass__ __class_getitem__ __set_name__ __del__".split())
+# What these answer must be of Python's own type; what is known only at run time is decided by one path for each answer.
+_ANSWERS: dict[str, Callable[[Any], Any]] = {"__bool__": bool, "__contains__": bool}
+
+Converted = Callable[[Recorder, Any], Any]
+
+
+@contextmanager
+def converting_classes(recorder: Recorder, converted: Converted) -> Iterator[None]:
+    """While a recording goes on, the user's classes that it can reach hold converted methods."""
+    with ExitStack() as stack:
+        convert = functools.partial(_convert_class, recorder, converted, stack, set())
+        with recorder.reachable.telling_of_classes(convert):
+            yield
+
+
+def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, done: set[type], cls: type) -> None:
+    for base in cls.__mro__:
+        if base in done or not is_users_name(base.__module__):
+            continue
+        done.add(base)
+        for name, item in list(vars(base).items()):
+            form = _form(recorder, converted, name, item)
+            if form is not None:
+                stack.enter_context(replaced(base, name, form))
+            elif hasattr(item, "__get__"):
+                _convert_class(recorder, converted, stack, done, type(item))
+
+
+def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any:
+    """What takes the place of an entry of a class, or None."""
+    if type(item) is property:
+        parts = [
+            _recorded(recorder, converted, part) if _is_users(part) else part
+            for part in (item.fget, item.fset, item.fdel)
+        ]
+        return property(*parts, item.__doc__) if any(map(_is_users, (item.fget, item.fset, item.fdel))) else None
+    if not _is_users(item) or not (name.startswith("__") and name.endswith("__")) or name in _OF_MAKING:
+        return None
+    return _recorded(recorder, converted, item, _ANSWERS.get(name))
+
+
+def _is_users(item: Any) -> bool:
+    return isinstance(item, types.FunctionType) and not is_left_alone(item.__code__)
+
+
+def _recorded(recorder: Recorder, converted: Converted, method: Any, kind: Callable[[Any], Any] | None = None) -> Any:
+    @functools.wraps(method)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        if active_recorder() is not recorder:
+            return method(*args, **kwargs)
+        answer = converted(recorder, method)(*args, **kwargs)
+        return answer if kind is None or recorder_for(answer) is None else kind(answer)
+
+    return recorded

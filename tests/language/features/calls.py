@@ -1,0 +1,250 @@
+"""Calls: recursion, decorators, lambdas, properties, descriptors, callbacks, operators of a class, generators."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+
+import torch
+from language import feature
+from torch import nn
+
+X = torch.tensor([1.0, -2.0, 3.0])
+
+
+def power(x, n):
+    return x if n == 0 else power(x * x if x.sum() > 0 else -x, n - 1)
+
+
+@feature("recursion bounded by a number", X, -X)
+def recursion(x):
+    return power(x, 4)
+
+
+def halve(x, depth):
+    if x.abs().sum() < 1:
+        return x, depth
+    return halve(x / 2, depth + 1)
+
+
+@feature("a tail call bounded by a tensor", X, -X * 100, missing="write a loop", code="D2S405")
+def tail_call(x):
+    return halve(x, 0)
+
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if result.sum() > 0:
+            result = result * 2
+        return result
+
+    return wrapper
+
+
+def scaled(factor):
+    def decorate(function):
+        def wrapper(x, *rest, **named):
+            return function(x * factor, *rest, **named)
+
+        return wrapper
+
+    return decorate
+
+
+@logged
+@scaled(3)
+@logged
+def stacked(x, *, bias=0.5):
+    return torch.where(x > 0, x, x * 0.1) + bias
+
+
+@feature("stacked decorators of the user", X, -X)
+def decorators(x):
+    return stacked(x, bias=1.0)
+
+
+double, negate = (lambda v: v * 2 if v.sum() > 0 else v), (lambda v: -v if v.sum() > 0 else v + 1)
+
+
+@feature("several lambdas on one line", X, -X)
+def lambdas(x):
+    return double(x), negate(x)
+
+
+class Unit:
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, instance, owner=None):
+        value = getattr(instance, self.name)
+        return value / value.norm() if value.sum() > 0 else value
+
+    def __set__(self, instance, value):
+        setattr(instance, self.name, value + 1)
+
+
+class Point:
+    unit = Unit()
+
+    def __init__(self, x):
+        self.x = x
+        self.unit = x
+
+    @property
+    def size(self):
+        if self.x.sum() > 0:
+            return self.x.norm()
+        return self.x.sum()
+
+    @size.setter
+    def size(self, value):
+        self.x = self.x * (value / self.x.norm())
+
+    @classmethod
+    def zero(cls):
+        return cls(torch.zeros(3))
+
+    @staticmethod
+    def clip(x):
+        return x.clamp(min=0) if x.mean() > 0 else x
+
+    def __add__(self, other):
+        return Point(self.x + other.x if self.x.sum() > 0 else self.x - other.x)
+
+    def __getitem__(self, index):
+        return self.x[index]
+
+    def __len__(self):
+        return self.x.shape[0]
+
+    def __contains__(self, value):
+        return (self.x == value).any()
+
+    def __call__(self, y):
+        return self.x + y if y.sum() > 0 else y
+
+    def __getattr__(self, name):
+        if name.startswith("times_"):
+            return self.x * int(name[6:])
+        raise AttributeError(name)
+
+    def __lt__(self, other):
+        return self.x.sum() < other.x.sum()
+
+
+@feature("properties, descriptors and __getattr__", X, -X)
+def attributes(x):
+    point = Point(x)
+    size = point.size
+    point.size = 2.0
+    return size, point.x, point.unit, point.times_3, getattr(point, "missing", None)
+
+
+@feature("operators of a class", X, -X)
+def operators(x):
+    point = Point(x) + Point(x + 1)
+    if 1.0 in point:
+        return point(x)
+    return point[0] + len(point), Point.clip(x), (Point.zero() + point).x, max(point, Point(x)).x
+
+
+@feature("reduce, map, filter and zip with functions of the user", X, -X)
+def higher_order(x):
+    parts = list(map(double, x.unbind()))
+    kept = [p for p in filter(lambda v: v > 0, parts)]
+    total = functools.reduce(lambda a, b: a + b if a > b else a - b, parts)
+    return total, len(kept), functools.reduce(operator.mul, parts), functools.partial(negate)(x)
+
+
+@feature("itertools over tensors", X, -X)
+def itertools_over(x):
+    out = []
+    for a, b in itertools.product(x, x[:2]):
+        out.append(a * b if a > b else a + b)
+    for a, b in itertools.pairwise(x):
+        if a < b:
+            out.append(a)
+    for i, v in zip(itertools.count(1), x, strict=False):
+        out.append(v * i)
+    sums = list(itertools.accumulate(x))
+    chained = list(itertools.chain(x, sums))
+    return torch.stack(out[:6]), len(out), sums, chained, list(itertools.islice(x, 1, 3))
+
+
+def pieces(x):
+    for v in x:
+        if v > 0:
+            yield v
+        else:
+            yield -v
+            yield v * 2
+
+
+def running():
+    total = torch.zeros(())
+    while True:
+        value = yield total
+        total = total + value if value > 0 else total
+
+
+def both(x):
+    n = yield from pieces(x)
+    assert n is None
+    yield x.sum()
+
+
+@feature("a generator of a list, consumed by a loop", X, -X)
+def generator(x):
+    total = torch.zeros(())
+    for v in pieces(x):
+        total = total * 2 + v
+    return total
+
+
+@feature("yield from, unpacked and listed", X, -X)
+def yield_from(x):
+    return list(both(x))
+
+
+@feature("a generator driven by send", X, -X, missing="its state isn't followed", code="D2S307")
+def sends(x):
+    machine = running()
+    next(machine)
+    return [machine.send(v) for v in x]
+
+
+@feature("callbacks in a dict, chosen by a condition", X, -X)
+def callbacks(x):
+    table = {"up": double, "down": negate}
+    chosen = table["up" if x.sum() > 0 else "down"]
+    return chosen(x)
+
+
+class Wrapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+
+    def forward(self, x, *args, scale=1.0, **kwargs):
+        y = self.inner(x) * scale
+        for a in args:
+            y = y + a
+        return y if y.sum() > 0 else y * kwargs.get("slope", 0.1)
+
+
+@feature("super, default and star arguments", X, -X)
+class Deeper(Wrapped):
+    def forward(self, x, *args, **kwargs):
+        y = super().forward(x, x * 2, scale=2.0, slope=0.5)
+        rest = (x,) if y.sum() > 0 else (x, x)
+        return super().forward(y, *rest)
+
+
+@feature("torch.func around functions of the user", X, -X, missing="their tensors can't be recorded", code="D2S405")
+def transforms(x):
+    slope = torch.func.grad(lambda v: (v * v).sum())(x)
+    rows = torch.func.vmap(lambda v: v * 2 + 1)(torch.stack([x, x]))
+    return slope if x.sum() > 0 else rows
