@@ -13,6 +13,7 @@ from d2s.transforms import (
     continues,
     declarations,
     expressions,
+    generators,
     handlers,
     ifs,
     loops,
@@ -30,6 +31,8 @@ def passes() -> list[tuple[str, Pass]]:
     """Every pass by name, in the order in which they run."""
     return [
         ("supers", supers.transform),
+        # Makes returns of what ends a generator.
+        ("generators", generators.transform),
         # Exits first: an `if` that still holds a `return` can't become a pair of functions. A return in a
         # loop becomes a flag and a break, so returns come before breaks.
         ("returns", returns.transform),

@@ -21,9 +21,10 @@ from d2s.runtime.operators.decisions import (
     or_,
     or_test,
 )
+from d2s.runtime.operators.generators import generator
 from d2s.runtime.operators.handlers import entered, handling
 from d2s.runtime.operators.items import get_item, get_slice
-from d2s.runtime.operators.loops import for_, until, while_
+from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
     delete_attribute,
@@ -47,10 +48,13 @@ __all__ = [
     "delete_item",
     "dict_",
     "display",
+    "emitted",
+    "emitted_all",
     "entered",
     "for_",
     "formatted",
     "generated",
+    "generator",
     "get_item",
     "get_slice",
     "handling",

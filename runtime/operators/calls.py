@@ -28,8 +28,8 @@ from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, note_arguments, of_c, of_python
-from d2s.runtime.recording.closures import stores
-from d2s.runtime.recording.journal import CellLocation, GlobalLocation
+from d2s.runtime.recording.closures import note_stores
+from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -177,16 +177,6 @@ def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.
 
 def _holds(cell: types.CellType, function: types.FunctionType) -> bool:
     return CellLocation(cell).read() is function
-
-
-def note_stores(recorder: Recorder, function: Any) -> None:
-    """Tell the journal of the globals and the variables of outer functions that a function may write."""
-    names_of_globals, names_of_cells = stores(function.__code__)
-    for name in names_of_globals:
-        recorder.journal.note(GlobalLocation(function.__globals__, name))
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if name in names_of_cells:
-            recorder.journal.note(CellLocation(cell))
 
 
 def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from d2s.runtime.operators.builtins import display
+from d2s.runtime.operators.generators import Generated
 from d2s.runtime.operators.loops import each
-from d2s.runtime.operators.sequences import Generated
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.recorder import active_recorder
 

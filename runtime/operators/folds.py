@@ -13,8 +13,9 @@ import torch
 from d2s.runtime.operators.builtins import REPLACEMENTS, display
 from d2s.runtime.operators.comprehensions import collected
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, or_test, truth
+from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.loops import each
-from d2s.runtime.operators.sequences import StagedSequence, as_sequence, is_fresh, must_be_one_loop
+from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence

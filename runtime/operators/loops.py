@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
+from d2s.runtime.operators.generators import Enumerated, Generated, Yielded, is_fresh
 from d2s.runtime.operators.sequences import (
     MOST_UNROLLED,
-    Generated,
     StagedSequence,
     as_sequence,
     must_be_one_loop,
 )
 from d2s.runtime.operators.staging import Thunk, shared_locations
 from d2s.runtime.recording.branches import record_branch
+from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation, Location
 from d2s.runtime.recording.loops import NotStableError, aside, loop_key, record_loop
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -83,15 +86,68 @@ def each(
     """
     recorder = active_recorder()
     assert recorder is not None
-    if isinstance(items, Generated) and items.is_fresh():
-        body = _of_generated(recorder, items, loop_body, stop, shared)
-        each(items.items, body, stop, shared)
-        return
     sequence = as_sequence(items)
-    if sequence is not None and must_be_one_loop(sequence):
+    if sequence is None:
+        items = iter(items)
+    if is_fresh(items) and not (lasting and stop):
+        _hand_on(recorder, items, loop_body, stop, shared)
+    elif sequence is not None and must_be_one_loop(sequence):
         _record_for(recorder, sequence, loop_body, stop, shared)
     else:
         _unroll(recorder, iter(items), loop_body, stop, shared, lasting)
+
+
+def _hand_on(
+    recorder: Recorder, items: Any, body: Callable[[Any], object], stop: Thunk | None, shared: list[Location]
+) -> None:
+    """`body` of every item of a generator of which none was taken."""
+    items.use_up()
+    if type(items) is Yielded:
+        note_stores(recorder, items.pushed)
+        items.pushed(_Emit(body, stop, shared))
+    elif type(items) is Enumerated:
+        counter = types.CellType(items.start)
+        each(items.items, _counting(counter, body), stop, [*shared, CellLocation(counter)])
+    else:
+        each(items.items, _of_generated(recorder, items, body, stop, shared), stop, shared)
+
+
+def _counting(counter: types.CellType, body: Callable[[Any], object]) -> Callable[[Any], object]:
+    def trip(item: Any) -> None:
+        position = counter.cell_contents
+        counter.cell_contents = position + 1
+        body((position, item))
+
+    return trip
+
+
+@dataclass(frozen=True)
+class _Emit:
+    """What a generator function hands its items on to."""
+
+    body: Callable[[Any], object]
+    stop: Thunk | None
+    shared: list[Location]
+
+    def is_done(self) -> Any:
+        """Whether no more items are wanted."""
+        return False if self.stop is None else self.stop()
+
+
+def emitted(emit: _Emit, item: Any) -> Any:
+    """`yield item`, and whether no more items are wanted."""
+    recorder = active_recorder()
+    assert recorder is not None
+    for location in emit.shared:
+        recorder.journal.note(location)
+    emit.body(item)
+    return emit.is_done()
+
+
+def emitted_all(emit: _Emit, items: Iterable[Any]) -> Any:
+    """`yield from items`, and whether no more items are wanted."""
+    each(items, partial(emitted, emit), emit.stop, emit.shared)
+    return emit.is_done()
 
 
 def _of_generated(
@@ -102,7 +158,6 @@ def _of_generated(
     shared: list[Location],
 ) -> Callable[[Any], object]:
     """What to do for each item of what a generator expression goes over, to do `body` for what it gives."""
-    items.use_up()
 
     def give(item: Any) -> None:
         given = items.element(item)

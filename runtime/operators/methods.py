@@ -1,7 +1,7 @@
 """What Python calls of the user's classes by itself: special methods, properties and descriptors, in converted form.
 
-No call of these is written in the code that uses them, so that a pass can't rewrite it. While a recording goes on, the
-classes that it can reach hold their converted forms.
+No call of these is written in the code that uses them, so that a pass can't rewrite it. While a recording goes on,
+the classes that it can reach hold their converted forms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from d2s.runtime.torch_internals import replaced
 
 # Those that make a class or an object, or end one; `__init__` is converted where the class is called.
 _OF_MAKING = frozenset("__new__ __init__ __init_subclass__ __class_getitem__ __set_name__ __del__".split())
-# What these answer must be of Python's own type; what is known only at run time is decided by one path for each answer.
+# What these answer must be of Python's own type: what only the run knows is decided by one path for each answer.
 _ANSWERS: dict[str, Callable[[Any], Any]] = {"__bool__": bool, "__contains__": bool}
 
 Converted = Callable[[Recorder, Any], Any]
@@ -51,11 +51,10 @@ def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, d
 def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any:
     """What takes the place of an entry of a class, or None."""
     if type(item) is property:
-        parts = [
-            _recorded(recorder, converted, part) if _is_users(part) else part
-            for part in (item.fget, item.fset, item.fdel)
-        ]
-        return property(*parts, item.__doc__) if any(map(_is_users, (item.fget, item.fset, item.fdel))) else None
+        parts: list[Any] = [item.fget, item.fset, item.fdel]
+        if not any(map(_is_users, parts)):
+            return None
+        return property(*(_recorded(recorder, converted, part) if _is_users(part) else part for part in parts))
     if not _is_users(item) or not (name.startswith("__") and name.endswith("__")) or name in _OF_MAKING:
         return None
     return _recorded(recorder, converted, item, _ANSWERS.get(name))

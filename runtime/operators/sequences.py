@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
-import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from d2s.runtime.operators.builtins import REPLACEMENTS, int_
 from d2s.runtime.operators.decisions import if_expression
+from d2s.runtime.operators.generators import Enumerated, is_fresh
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.lists import RunTimeSequence, is_run_time_sequence
 from d2s.runtime.recording.staged import is_staged
@@ -49,49 +49,6 @@ class StagedList(StagedSequence):
         object.__setattr__(self, "length_now", items.length)
 
     length = property(lambda self: self.length_now())
-
-
-class Generated:
-    """A generator expression: an iterator, and until its first item is taken also what it is made of."""
-
-    __class__ = property(lambda self: types.GeneratorType)
-
-    def __init__(self, items: Iterable[Any], element: Any, keep: Any, nested: bool):
-        self.items = items
-        self.element = element
-        self.keep = keep
-        self.nested = nested
-        self._iterator: Iterator[Any] | None = None
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._iterator is None:
-            self._iterator = self.given()
-        return next(self._iterator)
-
-    def is_fresh(self) -> bool:
-        """Whether no item was taken yet."""
-        return self._iterator is None
-
-    def use_up(self) -> None:
-        """From now on it has no items."""
-        self._iterator = iter(())
-
-    def given(self) -> Iterator[Any]:
-        """Its items, one by one."""
-        for item in self.items:
-            if self.keep is None or self.keep(item):
-                if self.nested:
-                    yield from self.element(item)
-                else:
-                    yield self.element(item)
-
-
-def is_fresh(items: Any) -> bool:
-    """Whether this is a generator expression of which no item was taken yet."""
-    return type(items) is Generated and items.is_fresh()
 
 
 def as_sequence(items: Any) -> StagedSequence | None:
@@ -131,6 +88,8 @@ def range_(*bounds: Any) -> Any:
 
 def enumerate_(items: Any, start: Any = 0) -> Any:
     """`enumerate(items, start)`."""
+    if is_fresh(items):
+        return Enumerated(items, start)
     sequence = as_sequence(items)
     if sequence is None or not must_be_one_loop(sequence, start):
         return enumerate(items, start)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield
 from d2s.runtime.recording.exceptions import refuse_own
@@ -16,6 +18,10 @@ from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, pa
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
+
+
+# How often an `if` may be inside its own side.
+_DEEPEST = 24
 
 
 @dataclass
@@ -54,7 +60,8 @@ def record_branch(
     region.open.append(value.number)
     sides: list[Side] = []
     for truth, run, other in ((True, if_true, if_false), (False, if_false, if_true)):
-        side = _record_side(recorder, value, truth, run, [*carried, *scratch])
+        with _deeper(recorder, place):
+            side = _record_side(recorder, value, truth, run, [*carried, *scratch])
         if side is None:
             region.open.pop()
             return other()  # what follows is on the other side only
@@ -70,6 +77,23 @@ def record_branch(
     for location, thing in merged.items():
         recorder.journal.write(location, thing)
     return answer
+
+
+@contextmanager
+def _deeper(recorder: Recorder, place: Place | None) -> Iterator[None]:
+    """Inside a side of an `if`.
+
+    Raises:
+        CaptureError: this very `if` is inside its own side too often, so that no recursion of Python's ends it.
+    """
+    recorder.nested[place] += 1
+    if recorder.nested[place] > _DEEPEST:
+        reason = f"{place.function if place else 'a function'}() calls itself until the value of a tensor stops it"
+        raise CaptureError("D2S207", reason, "write it as a loop", place)
+    try:
+        yield
+    finally:
+        recorder.nested[place] -= 1
 
 
 def _record_side(

@@ -12,8 +12,9 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.autograd import recording_autograd
-from d2s.runtime.operators.calls import converting_modules, note_stores
+from d2s.runtime.operators.calls import converting_modules
 from d2s.runtime.passes.verify import verify
+from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.guards import Guard, program_guards

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import PythonType, Tree, values_in
 from d2s.runtime.ir.sources import is_empty
+from d2s.runtime.recording.journal import CellLocation, GlobalLocation
 from d2s.runtime.recording.locations import user_location
 
 if TYPE_CHECKING:
@@ -92,3 +93,13 @@ def stores(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
             names_of_globals |= inner_globals
             names_of_cells |= inner_cells & set(code.co_freevars)
     return frozenset(names_of_globals), frozenset(names_of_cells)
+
+
+def note_stores(recorder: Recorder, function: Any) -> None:
+    """Tell the journal of the globals and the variables of outer functions that a function may write."""
+    names_of_globals, names_of_cells = stores(function.__code__)
+    for name in names_of_globals:
+        recorder.journal.note(GlobalLocation(function.__globals__, name))
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name in names_of_cells:
+            recorder.journal.note(CellLocation(cell))

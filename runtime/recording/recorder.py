@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 import types
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -146,6 +146,7 @@ class Recorder(TorchFunctionMode):
         self.reads = Reads(self.journal)
         self.outside = modes()
         self.next_number = 0
+        self.nested: Counter[Any] = Counter()  # how deep the recording is in the sides of the `if` of a place
         self._inputs: dict[Hashable, Input] = {}
         self.dynamic = dynamic
         self.counters: dict[Location, Source] = {}
@@ -529,11 +530,9 @@ class Recorder(TorchFunctionMode):
             raise lists[0].refusal(f"what {func.__name__} gives") from None
         except FAKE_ERRORS as error:
             raise without_data(error, f"{func.__name__}: ") from error
-        except UNSUPPORTED as error:
-            raise not_recorded(error) from error
         except Exception as error:
             true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
-            if true is None:
+            if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
             # If it leaves the function, the program makes this very call.
             mark_as_users(true, self._call(func, tuple(args), kwargs, None, ORDERED))

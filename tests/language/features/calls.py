@@ -28,7 +28,13 @@ def halve(x, depth):
     return halve(x / 2, depth + 1)
 
 
-@feature("a tail call bounded by a tensor", X, -X * 100, missing="write a loop", code="D2S405")
+@feature(
+    "a tail call bounded by a tensor",
+    X,
+    -X * 100,
+    eager="how deep it goes must be known; write a loop",
+    code="D2S207",
+)
 def tail_call(x):
     return halve(x, 0)
 
@@ -172,48 +178,6 @@ def itertools_over(x):
     sums = list(itertools.accumulate(x))
     chained = list(itertools.chain(x, sums))
     return torch.stack(out[:6]), len(out), sums, chained, list(itertools.islice(x, 1, 3))
-
-
-def pieces(x):
-    for v in x:
-        if v > 0:
-            yield v
-        else:
-            yield -v
-            yield v * 2
-
-
-def running():
-    total = torch.zeros(())
-    while True:
-        value = yield total
-        total = total + value if value > 0 else total
-
-
-def both(x):
-    n = yield from pieces(x)
-    assert n is None
-    yield x.sum()
-
-
-@feature("a generator of a list, consumed by a loop", X, -X)
-def generator(x):
-    total = torch.zeros(())
-    for v in pieces(x):
-        total = total * 2 + v
-    return total
-
-
-@feature("yield from, unpacked and listed", X, -X)
-def yield_from(x):
-    return list(both(x))
-
-
-@feature("a generator driven by send", X, -X, missing="its state isn't followed", code="D2S307")
-def sends(x):
-    machine = running()
-    next(machine)
-    return [machine.send(v) for v in x]
 
 
 @feature("callbacks in a dict, chosen by a condition", X, -X)
