@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import random
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -108,10 +109,18 @@ _MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc
 log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
 
 
+def _references(iterator: Any, *default: Any) -> int:
+    return sys.getrefcount(iterator)
+
+
+# How many references there are, where `next_` asks, to an iterator that nothing else holds.
+_REFERENCES_TO_A_TEMPORARY = _references(iter(()))
+
+
 def next_(iterator: Any, *default: Any) -> Any:
-    """`next(iterator, default)`: what an iterator has given can't be taken back."""
+    """`next(iterator, default)`: what an iterator that is kept has given can't be taken back."""
     recorder = active_recorder()
-    if recorder is not None:
+    if recorder is not None and sys.getrefcount(iterator) > _REFERENCES_TO_A_TEMPORARY:
         recorder.once("takes items from an iterator")
     return next(iterator, *default)
 

@@ -18,8 +18,11 @@ from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.torch_internals import replaced
 
-# Those that make a class or an object, or end one; `__init__` is converted where the class is called.
-_OF_MAKING = frozenset("__new__ __init__ __init_subclass__ __class_getitem__ __set_name__ __del__".split())
+# Those that make a class or an object, or end one; `__init__` is converted where the class is called. All that a
+# recording itself asks of an object goes through `__getattribute__`.
+_LEFT = frozenset(
+    "__new__ __init__ __init_subclass__ __class_getitem__ __set_name__ __del__ __getattribute__".split()
+)
 # What these answer must be of Python's own type: what only the run knows is decided by one path for each answer.
 _ANSWERS: dict[str, Callable[[Any], Any]] = {"__bool__": bool, "__contains__": bool}
 
@@ -55,7 +58,7 @@ def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any
         if not any(map(_is_users, parts)):
             return None
         return property(*(_recorded(recorder, converted, part) if _is_users(part) else part for part in parts))
-    if not _is_users(item) or not (name.startswith("__") and name.endswith("__")) or name in _OF_MAKING:
+    if not _is_users(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
         return None
     return _recorded(recorder, converted, item, _ANSWERS.get(name))
 

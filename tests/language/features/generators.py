@@ -137,3 +137,10 @@ def one_by_one(x):
 def one_of_many(x):
     given = halvings(x)
     return next(given), len(list(given))
+
+
+@feature("the first item of a generator expression, in a loop on a tensor", X, X * 8)
+def first_in_a_loop(x):
+    while x.abs().sum() > 2:
+        x = x / next(v for v in (1, 2, 3) if v > 1)
+    return x
