@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import math
 import random
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import truth
 from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.operators.texts import format_value
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.lists import is_run_time_sequence
@@ -109,18 +109,10 @@ _MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc
 log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
 
 
-def _references(iterator: Any, *default: Any) -> int:
-    return sys.getrefcount(iterator)
-
-
-# How many references there are, where `next_` asks, to an iterator that nothing else holds.
-_REFERENCES_TO_A_TEMPORARY = _references(iter(()))
-
-
 def next_(iterator: Any, *default: Any) -> Any:
     """`next(iterator, default)`: what an iterator that is kept has given can't be taken back."""
     recorder = active_recorder()
-    if recorder is not None and sys.getrefcount(iterator) > _REFERENCES_TO_A_TEMPORARY:
+    if recorder is not None and is_kept(iterator):
         recorder.once("takes items from an iterator")
     return next(iterator, *default)
 

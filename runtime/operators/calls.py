@@ -30,7 +30,7 @@ from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
-from d2s.runtime.recording.locations import is_left_alone
+from d2s.runtime.recording.locations import is_left_alone, is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
@@ -104,7 +104,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, torch.nn.Module):
         return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
     method = getattr(type(function), "__call__", None)  # noqa: B004
-    if isinstance(method, types.FunctionType) and not is_left_alone(method.__code__):
+    if is_users_function(method):
         return types.MethodType(converted(recorder, method), function)
     return _left(function)
 
@@ -163,7 +163,7 @@ def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.
     """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted function."""
     inner = getattr(wrapper, "__wrapped__", None)
     cells = wrapper.__closure__ or ()
-    if not isinstance(inner, types.FunctionType) or is_left_alone(inner.__code__):
+    if not is_users_function(inner):
         return wrapper
     if inspect.isgeneratorfunction(inner) or not any(_holds(cell, inner) for cell in cells):
         return wrapper
@@ -184,7 +184,7 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     recorder.reachable.add_class(cls)
     init = cls.__init__
     plain = type(cls).__call__ is type.__call__
-    if not plain or not isinstance(init, types.FunctionType) or is_left_alone(init.__code__):
+    if not plain or not is_users_function(init):
         return _calling(cls) if cls in (map, filter) else cls
     new_init = _converted_function(recorder, init)
     if new_init is init:

@@ -8,6 +8,7 @@ from typing import Any
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.generators import Generated
 from d2s.runtime.operators.loops import each
+from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.recorder import active_recorder
 
@@ -39,7 +40,7 @@ def generated(
 
     Where `nested`, `element` gives several. With `unpacks`, the functions take so many parts of an item.
     """
-    made = Generated(items, _function(element, unpacks), _function(keep, unpacks), nested)
+    made = Generated(items, _function(element, unpacks), _function(keep, unpacks), nested, is_kept(items))
     return made if active_recorder() is not None else made.given()
 
 
@@ -47,7 +48,7 @@ def listed(
     items: Iterable[Any], element: Any, keep: Any = None, nested: bool = False, unpacks: int | None = None
 ) -> list[Any]:
     """`[element(item) for item in items if keep(item)]`; see `generated`."""
-    given = generated(items, element, keep, nested, unpacks)
+    given = Generated(items, _function(element, unpacks), _function(keep, unpacks), nested, False)
     return list(given) if active_recorder() is None else collected(given, display([]))
 
 

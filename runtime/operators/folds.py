@@ -17,6 +17,7 @@ from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.loops import each
 from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
 from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
@@ -59,7 +60,7 @@ def _quantifier(function: Callable[..., Any], chain: Callable[..., Any], decided
     """`any` or `all`: the first item whose truth is `decided` decides. `chain` asks some that are all at hand."""
 
     def quantifier(items: Any) -> Any:
-        if active_recorder() is None or not _is_repeatable(items):
+        if active_recorder() is None or is_kept(items) or not _is_repeatable(items):
             return function(items)
         if type(items) in (list, tuple):
             return chain(not decided, *(partial(_same, item) for item in items))

@@ -14,7 +14,8 @@ class Given:
 
     __class__ = property(lambda self: types.GeneratorType)
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: bool = False) -> None:
+        self.lasting = lasting  # whether what it takes its items from is kept elsewhere, and must keep the rest
         self._generator: Generator[Any, Any, Any] | None = None
 
     def given(self) -> Generator[Any, Any, Any]:
@@ -63,8 +64,8 @@ class Generated(Given):
     Where `nested`, `element` gives several.
     """
 
-    def __init__(self, items: Iterable[Any], element: Any, keep: Any, nested: bool):
-        super().__init__()
+    def __init__(self, items: Iterable[Any], element: Any, keep: Any, nested: bool, lasting: bool):
+        super().__init__(lasting)
         self.items = items
         self.element = element
         self.keep = keep
@@ -90,12 +91,12 @@ class Yielded(Given):
 
 
 class Enumerated(Given):
-    """What `enumerate` gives of a generator."""
+    """What `enumerate` gives of an iterator."""
 
     __class__ = property(lambda self: enumerate)
 
-    def __init__(self, items: Given, start: Any):
-        super().__init__()
+    def __init__(self, items: Iterable[Any], start: Any, lasting: bool):
+        super().__init__(lasting)
         self.items = items
         self.start = start
 

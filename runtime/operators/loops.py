@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from d2s.runtime.operators.sequences import (
     must_be_one_loop,
 )
 from d2s.runtime.operators.staging import Thunk, shared_locations
+from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation, Location
@@ -69,7 +69,7 @@ def for_(items: Iterable[Any], loop_body: Callable[[Any], None], carried: tuple[
     stop: Thunk | None = None
     if isinstance(items, until):
         stop, items = items.stop, items.iterable
-    lasting = _count_references(items) > _REFERENCES_TO_A_TEMPORARY
+    lasting = is_kept(items)
     each(items, loop_body, stop, shared_locations([loop_body], carried), lasting)
 
 
@@ -89,6 +89,8 @@ def each(
     sequence = as_sequence(items)
     if sequence is None:
         items = iter(items)
+        from_kept = isinstance(items, Generated | Enumerated) and items.lasting
+        lasting = lasting or (stop is not None and from_kept)
     if is_fresh(items) and not (lasting and stop):
         _hand_on(recorder, items, loop_body, stop, shared)
     elif sequence is not None and must_be_one_loop(sequence):
@@ -245,18 +247,6 @@ def _ran(body: Thunk) -> bool:
 
 
 # ------------------------------------------------------------------ for
-
-
-def _count_references(items: Any) -> int:
-    return sys.getrefcount(items) if isinstance(items, Iterator) else 0
-
-
-def _count_in_for(items: Any) -> int:
-    return _count_references(items)
-
-
-# How many references there are, where `for_` asks, to an iterator that nothing but the loop holds.
-_REFERENCES_TO_A_TEMPORARY = _count_in_for(iter(()))
 
 
 def _record_for(

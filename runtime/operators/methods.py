@@ -7,14 +7,13 @@ the classes that it can reach hold their converted forms.
 from __future__ import annotations
 
 import functools
-import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from d2s.runtime.ir.sources import is_users_name
 from d2s.runtime.operators.staging import recorder_for
-from d2s.runtime.recording.locations import is_left_alone
+from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.torch_internals import replaced
 
@@ -55,16 +54,14 @@ def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any
     """What takes the place of an entry of a class, or None."""
     if type(item) is property:
         parts: list[Any] = [item.fget, item.fset, item.fdel]
-        if not any(map(_is_users, parts)):
+        if not any(map(is_users_function, parts)):
             return None
-        return property(*(_recorded(recorder, converted, part) if _is_users(part) else part for part in parts))
-    if not _is_users(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
+        return property(
+            *(_recorded(recorder, converted, part) if is_users_function(part) else part for part in parts)
+        )
+    if not is_users_function(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
         return None
     return _recorded(recorder, converted, item, _ANSWERS.get(name))
-
-
-def _is_users(item: Any) -> bool:
-    return isinstance(item, types.FunctionType) and not is_left_alone(item.__code__)
 
 
 def _recorded(recorder: Recorder, converted: Converted, method: Any, kind: Callable[[Any], Any] | None = None) -> Any:

@@ -14,7 +14,9 @@ from d2s.runtime.operators.builtins import REPLACEMENTS, int_
 from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.generators import Enumerated, is_fresh
 from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.lists import RunTimeSequence, is_run_time_sequence
+from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 
 # A loop whose number of trips is known is unrolled up to this many, and one loop of the program beyond.
@@ -88,8 +90,9 @@ def range_(*bounds: Any) -> Any:
 
 def enumerate_(items: Any, start: Any = 0) -> Any:
     """`enumerate(items, start)`."""
-    if is_fresh(items):
-        return Enumerated(items, start)
+    lasting = is_kept(items)
+    if active_recorder() is not None and (lasting or is_fresh(items)):
+        return Enumerated(items, start, lasting)
     sequence = as_sequence(items)
     if sequence is None or not must_be_one_loop(sequence, start):
         return enumerate(items, start)

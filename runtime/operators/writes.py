@@ -14,7 +14,7 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.items import get_item
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
-from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
@@ -53,9 +53,10 @@ def note_attribute(owner: Any, name: str) -> None:
 
 
 def _writes_itself(owner: Any, name: str) -> bool:
-    """Whether an attribute is a property, or a descriptor of the user's, whose converted code tells of its writes."""
+    """Whether an attribute has a setter of the user's, whose converted code tells of its writes."""
     of_class = inspect.getattr_static(type(owner), name, None)
-    return isinstance(of_class, property) or isinstance(getattr(type(of_class), "__set__", None), types.FunctionType)
+    setter = of_class.fset if isinstance(of_class, property) else getattr(type(of_class), "__set__", None)
+    return is_users_function(inspect.unwrap(setter)) if setter else False
 
 
 def unseen(what: str) -> CaptureError:

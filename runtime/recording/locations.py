@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import types
 from functools import cache
+from typing import TypeGuard
 
 import torch
 
@@ -49,6 +50,11 @@ def _is_left_alone(filename: str) -> bool:
     if is_own(filename) or filename.startswith((*_LEFT_ALONE, *_ignored)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
+
+
+def is_users_function(thing: object) -> TypeGuard[types.FunctionType]:
+    """Whether this is a function in Python that is not among those left alone."""
+    return isinstance(thing, types.FunctionType) and not is_left_alone(thing.__code__)
 
 
 def is_users(code: types.CodeType) -> bool:

@@ -144,3 +144,12 @@ def first_in_a_loop(x):
     while x.abs().sum() > 2:
         x = x / next(v for v in (1, 2, 3) if v > 1)
     return x
+
+
+@feature("a generator that is kept goes on after an `enumerate` of it was left", X, -X)
+def kept(x):
+    given = pieces(x)
+    for number, v in enumerate(given):
+        if v > number:
+            break
+    return list(given)
