@@ -38,11 +38,17 @@ class D2SError(Exception):
     """The base class of every error that d2s raises on its own account."""
 
 
-class CaptureError(BaseException):
+class Unwinding(BaseException):
+    """What unwinds the function that is being recorded, and is none of its own exceptions.
+
+    Not an `Exception`, and let through by every `except`, `finally` and `with` of rewritten code.
+    """
+
+
+class CaptureError(Unwinding):
     """Something in a function can't be part of a static program.
 
-    Raised while recording. Not an `Exception`: the user's own `except` clauses must never take it for one of
-    theirs. `code` is one of those in docs/errors.md; `reason` says what, `remedy` what to write instead, `location`
+    Raised while recording. `code` is one of those in docs/errors.md; `reason` says what, `remedy` what to write instead, `location`
     where (None when unknown).
     """
 

@@ -1,22 +1,28 @@
 """Marks where an exception would be caught or seen: the bodies of `try`, and what `with` enters.
 
 try:                            try:
-    y = f(x)                        with _d2s.handling():
+    y = f(x)                        with _d2s.handling(lambda: ValueError):
 except ValueError:      ->              y = f(x)
-    y = x                       except ValueError:
+    y = x                       except _d2s.Unwinding:
+                                    raise
+                                except ValueError:
                                     y = x
 
 with lock as held:      ->      with _d2s.entered(lock) as held:
     ...                             ...
+
+What unwinds the recording passes through all of them. A `finally` that would swallow it is skipped then.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import gast
+
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import OwnStatements, map_functions
-from d2s.transforms.templates import expression, statements
+from d2s.transforms.scopes import OwnStatements, map_functions, walk_own
+from d2s.transforms.templates import expression, placed, statements, thunk
 
 
 def transform(node: Any, context: Context) -> Any:
@@ -26,9 +32,17 @@ def transform(node: Any, context: Context) -> Any:
 
 class _Handlers(OwnStatements):
     def visit_Try(self, node: Any) -> Any:
+        at = node.body[0]
+        caught = thunk(_caught(node))
         self.generic_visit(node)
-        template = "with operators.handling(): body"
-        node.body = statements(template, node.body[0], operators=OPERATORS, body=node.body)
+        template = "with operators.handling(caught): body"
+        node.body = statements(template, at, operators=OPERATORS, caught=caught, body=node.body)
+        if node.handlers:
+            first = statements("try: pass\nexcept operators.Unwinding: raise", at, operators=OPERATORS)
+            node.handlers = [*first[0].handlers, *node.handlers]
+        if _may_leave(node.finalbody):
+            template = "if not operators.unwinding(): body"
+            node.finalbody = statements(template, node.finalbody[0], operators=OPERATORS, body=node.finalbody)
         return node
 
     def visit_With(self, node: Any) -> Any:
@@ -39,3 +53,15 @@ class _Handlers(OwnStatements):
                 "operators.entered(manager)", manager, operators=OPERATORS, manager=manager
             )
         return node
+
+
+def _caught(node: Any) -> Any:
+    """The expression of the exceptions that a `try` catches or sees."""
+    if node.finalbody or any(handler.type is None for handler in node.handlers):
+        return expression("operators.ANYTHING", node.body[0], operators=OPERATORS)
+    types = [handler.type for handler in node.handlers]
+    return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), types[0])
+
+
+def _may_leave(block: list[Any]) -> bool:
+    return any(isinstance(node, gast.Return | gast.Break | gast.Continue) for node in walk_own(block))

@@ -5,6 +5,7 @@ it replaces does, so rewritten code runs as ordinary Python anywhere. Inside one
 only when the program runs has it recorded.
 """
 
+from d2s.runtime.errors import Unwinding
 from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
@@ -22,7 +23,7 @@ from d2s.runtime.operators.decisions import (
     or_test,
 )
 from d2s.runtime.operators.generators import generator
-from d2s.runtime.operators.handlers import entered, handling
+from d2s.runtime.operators.handlers import ANYTHING, entered, handling, unwinding
 from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.texts import formatted, percent, text
@@ -38,7 +39,9 @@ from d2s.runtime.operators.writes import (
 from d2s.runtime.recording.specs import UNSET
 
 __all__ = [
+    "ANYTHING",
     "UNSET",
+    "Unwinding",
     "and_",
     "and_test",
     "call",
@@ -71,6 +74,7 @@ __all__ = [
     "set_item",
     "text",
     "until",
+    "unwinding",
     "update",
     "update_attribute",
     "update_item",

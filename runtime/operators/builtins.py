@@ -16,7 +16,8 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import truth
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
-from d2s.runtime.operators.texts import format_value
+from d2s.runtime.operators.shown import quoted, shown
+from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
@@ -63,24 +64,17 @@ def display(items: list[Any]) -> list[Any]:
 
 def str_(*args: Any) -> Any:
     """`str(...)`."""
-    recorder = recorder_for(*args)
-    if recorder is None or len(args) != 1:
-        return str(*args)
-    return recorder.text_call(str, args)
+    return shown(*args) if len(args) == 1 else str(*args)
 
 
 def repr_(value: Any) -> Any:
     """`repr(value)`."""
-    recorder = recorder_for(value)
-    return repr(value) if recorder is None else recorder.text_call(repr, (value,))
+    return quoted(value)
 
 
 def format_(value: Any, specification: Any = "") -> Any:
     """`format(value, specification)`."""
-    recorder = recorder_for(value, specification)
-    if recorder is None:
-        return format(value, specification)
-    return recorder.text_call(format_value, (value, None, specification))
+    return formatted(value, None, specification)
 
 
 def type_(*args: Any) -> Any:

@@ -26,7 +26,8 @@ from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
-from d2s.runtime.operators.texts import members
+from d2s.runtime.operators.shown import shown
+from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
@@ -125,21 +126,23 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
     """A function that is called for what it does to the world: the program calls it at each run."""
 
     def recorded(*args: Any, **kwargs: Any) -> None:
-        recorder.emit_call(function, args, kwargs, None, ORDERED)
+        given = (arg if is_simple(arg) else shown(arg) for arg in args)
+        recorder.emit_call(function, tuple(given), kwargs, None, ORDERED)
 
     return recorded
 
 
 def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
     """`format` and `join` of a text."""
-    text, function = method.__self__, getattr(str, method.__name__)
+    text = method.__self__
 
     def made(*args: Any, **kwargs: Any) -> Any:
-        if method.__name__ == "join":
-            args = tuple(map(list_, args))
+        if method.__name__ == "format":
+            return format_text(text, *args, **kwargs)
+        args = tuple(map(list_, args))
         if not any(map(is_staged, members([args, kwargs]))):
             return method(*args, **kwargs)
-        return recorder.text_call(function, (text, *args), kwargs)
+        return recorder.text_call(str.join, (text, *args), kwargs)
 
     return made
 

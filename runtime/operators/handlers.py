@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from d2s.runtime.errors import Unwinding
 from d2s.runtime.recording.recorder import active_recorder
 
 
+# What a `finally` and a `with` see, and a bare `except` catches.
+ANYTHING = BaseException
+
+
 @contextmanager
-def handling() -> Iterator[None]:
-    """Around the body of a `try`."""
+def handling(caught: Callable[[], Any]) -> Iterator[None]:
+    """Around the body of a `try`; `caught()` gives the class of the exceptions that it catches, or several."""
     recorder = active_recorder()
     if recorder is None:
         yield
         return
-    recorder.handlers += 1
+    recorder.handlers.append(caught)
     try:
         yield
     finally:
-        recorder.handlers -= 1
+        recorder.handlers.pop()
+
+
+def unwinding() -> bool:
+    """Whether a `finally` runs because the recording is given up or begins anew."""
+    return isinstance(sys.exc_info()[1], Unwinding)
 
 
 def entered(manager: Any) -> Any:
@@ -35,7 +46,7 @@ class _Entered:
 
     def __init__(self, manager: Any):
         self._manager = manager
-        self._handling = handling()
+        self._handling = handling(lambda: ANYTHING)
 
     def __enter__(self) -> Any:
         entered = self._manager.__enter__()
@@ -44,4 +55,5 @@ class _Entered:
 
     def __exit__(self, *exception: Any) -> Any:
         self._handling.__exit__(None, None, None)
-        return self._manager.__exit__(*exception)
+        swallowed = self._manager.__exit__(*exception)
+        return swallowed and not isinstance(exception[1], Unwinding)

@@ -16,6 +16,7 @@ from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import Recorder
 from d2s.runtime.recording.specs import CannotJoinError
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.texts import is_run_time_text
 
 _SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ParameterList)
 
@@ -27,8 +28,8 @@ def get_item(owner: Any, key: Any) -> Any:
         return owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_number(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
-    if type(owner) is dict and number_kind(key) is not None:
-        return _at_key(owner, key)
+    if type(owner) is dict and (kind := _kind_of_key(key)) is not None:
+        return _at_key(owner, key, kind)
     return owner[key]
 
 
@@ -71,7 +72,14 @@ def _at_position(recorder: Recorder, owner: Any, position: Any) -> Any:
     return choose(0)
 
 
-def _at_key(owner: Mapping[Any, Any], key: Any) -> Any:
+def _kind_of_key(key: Any) -> Any:
+    """The types of the keys that a key of the run may equal, None if that is unknown."""
+    if is_run_time_text(key):
+        return str
+    return (int, float, bool) if number_kind(key) is not None else None
+
+
+def _at_key(owner: Mapping[Any, Any], key: Any, kind: Any) -> Any:
     """A branch for each key that it may be."""
 
     def choose(keys: list[Any]) -> Any:
@@ -81,4 +89,4 @@ def _at_key(owner: Mapping[Any, Any], key: Any) -> Any:
         value: Callable[[], Any] = lambda: owner[first]  # noqa: E731
         return if_expression(key == first, value, lambda: choose(rest))
 
-    return choose([known for known in owner if number_kind(known) is not None])
+    return choose([known for known in owner if isinstance(known, kind)])

@@ -42,6 +42,9 @@ def of_c(function: Any) -> Any:
         if function.__name__ not in _READERS:
             note_contents(owner)
         return function
+    if isinstance(owner, BaseException) and function.__name__ == "__init__":
+        note_attribute(owner, "args")
+        return function
     keeps = owner is not None and not isinstance(owner, _KEEP_NOTHING) and function.__name__ not in _SETTERS
 
     def noted(*args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
 
 # Files whose functions do what the user's code says, and raise what it would raise.
-_FOR_THE_USER = (f"{RUNTIME_FOLDER}operators/", f"{RUNTIME_FOLDER}recording/numbers.py")
+_FOR_THE_USER = (
+    f"{RUNTIME_FOLDER}operators/",
+    f"{RUNTIME_FOLDER}recording/numbers.py",
+    f"{RUNTIME_FOLDER}recording/attempts.py",
+)
 
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from d2s.runtime.errors import CaptureError
+from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.ir.program import Block, Branch, Terminator, Value
 
 if TYPE_CHECKING:
@@ -23,22 +23,16 @@ MOST_DECISIONS = 40
 Path = tuple[bool, ...]
 
 
-class Restart(BaseException):
-    """Unwinds to the start of a region, to record it again with one more `if` forked.
-
-    Not an `Exception`: no code of the user's may take it for one of theirs.
-    """
+class Restart(Unwinding):
+    """Unwinds to the start of a region, to record it again with one more `if` forked."""
 
     def __init__(self, region: Region):
         super().__init__()
         self.region = region
 
 
-class RecordAgain(BaseException):
-    """Something was found out that has to be known from the start: the whole function is recorded again.
-
-    Not an `Exception`: no code of the user's may take it for one of theirs.
-    """
+class RecordAgain(Unwinding):
+    """Something was found out that has to be known from the start: the whole function is recorded again."""
 
     settle: Callable[[], None] = staticmethod(lambda: None)  # to be called before that
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Value
+
+
+# The methods of a text by what they give; the others give lists and bytes.
+_TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace rjust
+rstrip strip swapcase title translate upper zfill"""
+_TRUTHS = """endswith isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle
+isupper startswith"""
+_NUMBERS = "count find index rfind rindex"
+_KINDS: dict[str, type] = {
+    name: kind for names, kind in ((_TEXTS, str), (_TRUTHS, bool), (_NUMBERS, int)) for name in names.split()
+}
 
 
 class RunTimeText:
@@ -17,6 +29,38 @@ class RunTimeText:
     def __init__(self, recorder: Any, value: Value):
         self.recorder = recorder
         self.value = value
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(str, name)
+        kind = _KINDS.get(name)
+        if kind is None:
+            raise self._needed()
+        return functools.partial(self._call, method, kind)
+
+    def _call(self, method: Any, kind: type, *args: Any, **kwargs: Any) -> Any:
+        if kind is str:
+            return self.recorder.text_call(method, (self, *args), kwargs)
+        return self.recorder.number_call(method, (self, *args), kind, kwargs=kwargs)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.recorder.text_call(operator.getitem, (self, position))
+
+    def __contains__(self, part: Any) -> bool:
+        return bool(self.recorder.number_call(operator.contains, (self, part), bool))
+
+    def __bool__(self) -> bool:
+        return bool(self != "")
+
+    def __mul__(self, times: Any) -> Any:
+        return self.recorder.text_call(operator.mul, (self, times))
+
+    __rmul__ = __mul__
+
+    def __mod__(self, values: Any) -> Any:
+        return self.recorder.text_call(operator.mod, (self, values))
+
+    def __iter__(self) -> Any:
+        raise self._needed()
 
     def __add__(self, other: Any) -> Any:
         return self.recorder.text_call(operator.add, (self, other)) if isinstance(other, str) else NotImplemented

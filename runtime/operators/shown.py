@@ -1,0 +1,103 @@
+"""The texts of objects that have values known only at run time in them, made of the texts of their parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from d2s.runtime.operators.staging import recorder_for
+from d2s.runtime.recording.locations import is_users_function
+from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.staged import is_staged
+
+PLAIN = (str, bytes, int, float, complex, bool, type(None))
+
+
+def join_text(*parts: str) -> str:
+    """The parts in one text."""
+    return "".join(parts)
+
+
+def shown(value: Any) -> Any:
+    """`str(value)`."""
+    recorder = active_recorder()
+    if recorder is None or type(value) in PLAIN:
+        return str(value)
+    if is_staged(value):
+        return recorder.text_call(str, (value,))
+    method = type(value).__str__
+    if is_users_function(inspect.unwrap(method)):
+        return method(value)
+    if method is KeyError.__str__ and len(value.args) == 1:
+        return quoted(value.args[0])
+    if isinstance(value, BaseException) and method is BaseException.__str__:
+        return shown(value.args[0] if len(value.args) == 1 else value.args) if value.args else ""
+    return quoted(value) if method is object.__str__ else str(value)
+
+
+def quoted(value: Any) -> Any:
+    """`repr(value)`."""
+    recorder = active_recorder()
+    if recorder is None or type(value) in PLAIN:
+        return repr(value)
+    if is_staged(value):
+        return recorder.text_call(repr, (value,))
+    kind, method = type(value), type(value).__repr__
+    fields = _fields_shown(kind)
+    if fields is not None:
+        return _call_shown(kind.__qualname__, ((f"{name}=", getattr(value, name)) for name in fields))
+    if is_users_function(inspect.unwrap(method)):
+        return method(value)
+    if kind in _BRACKETS:
+        return _BRACKETS[kind](value)
+    if hasattr(value, "_fields") and isinstance(value, tuple):
+        return _call_shown(kind.__name__, zip((f"{name}=" for name in value._fields), value, strict=True))
+    if method is BaseException.__repr__:
+        return _call_shown(kind.__name__, (("", argument) for argument in value.args))
+    return repr(value)
+
+
+def joined(parts: Iterable[Any]) -> Any:
+    """The parts in one text, which is known only at run time if one of them is."""
+    parts = list(parts)
+    recorder = recorder_for(*parts)
+    return join_text(*parts) if recorder is None else recorder.text_call(join_text, tuple(parts))
+
+
+def _listed(start: str, items: Iterable[tuple[Any, ...]], end: str) -> Any:
+    """Items, each given by the parts of its text, between commas."""
+    parts: list[Any] = [start]
+    for number, item in enumerate(items):
+        parts += [", " if number else "", *item]
+    return joined([*parts, end])
+
+
+def _call_shown(name: str, arguments: Iterable[tuple[str, Any]]) -> Any:
+    return _listed(f"{name}(", ((label, quoted(argument)) for label, argument in arguments), ")")
+
+
+def _dict_shown(value: dict[Any, Any]) -> Any:
+    return _listed("{", ((quoted(key), ": ", quoted(item)) for key, item in value.items()), "}")
+
+
+def _tuple_shown(value: tuple[Any, ...]) -> Any:
+    return _listed("(", ((quoted(item),) for item in value), ",)" if len(value) == 1 else ")")
+
+
+_BRACKETS: dict[type, Callable[[Any], Any]] = {
+    list: lambda value: _listed("[", ((quoted(item),) for item in value), "]"),
+    tuple: _tuple_shown,
+    dict: _dict_shown,
+}
+
+
+def _fields_shown(kind: type) -> list[str] | None:
+    """The names of the fields in the text that `dataclasses` makes for a class, None where it does not."""
+    owner = next(base for base in kind.__mro__ if "__repr__" in vars(base))
+    parameters = vars(owner).get("__dataclass_params__")
+    made = hasattr(vars(owner)["__repr__"], "__wrapped__")  # it guards its own against recursion by a wrapper
+    if parameters is None or not parameters.repr or not made:
+        return None
+    return [field.name for field in dataclasses.fields(owner) if field.repr]
