@@ -48,8 +48,8 @@ class Unwinding(BaseException):
 class CaptureError(Unwinding):
     """Something in a function can't be part of a static program.
 
-    Raised while recording. `code` is one of those in docs/errors.md; `reason` says what, `remedy` what to write instead, `location`
-    where (None when unknown).
+    Raised while recording. `code` is one of those in docs/errors.md; `reason` says what, `remedy` what to write
+    instead, `location` where (None when unknown).
     """
 
     def __init__(self, code: str, reason: str, remedy: str = "", location: Location | None = None):

@@ -175,7 +175,8 @@ class _Printer:
         arguments = [self._tree(arg) for arg in op.args]
         symbol = infix_symbol(op.target)
         if symbol is not None:
-            return f" {symbol} ".join(arguments)
+            # A minus binds less than a power.
+            return f" {symbol} ".join(f"({text})" if text.startswith("-") else text for text in arguments)
         arguments += [f"{name}={self._tree(arg)}" for name, arg in op.kwargs.items()]
         return f"{qualified_name(op.target) or self._constant(op.target)}({', '.join(arguments)})"
 

@@ -14,9 +14,9 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import truth
+from d2s.runtime.operators.shown import quoted, shown
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
-from d2s.runtime.operators.shown import quoted, shown
 from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.lists import is_run_time_sequence

@@ -10,7 +10,6 @@ from typing import Any
 from d2s.runtime.errors import Unwinding
 from d2s.runtime.recording.recorder import active_recorder
 
-
 # What a `finally` and a `with` see, and a bare `except` catches.
 ANYTHING = BaseException
 

@@ -27,7 +27,7 @@ def shown(value: Any) -> Any:
         return str(value)
     if is_staged(value):
         return recorder.text_call(str, (value,))
-    method = type(value).__str__
+    method: Any = type(value).__str__
     if is_users_function(inspect.unwrap(method)):
         return method(value)
     if method is KeyError.__str__ and len(value.args) == 1:
@@ -44,7 +44,8 @@ def quoted(value: Any) -> Any:
         return repr(value)
     if is_staged(value):
         return recorder.text_call(repr, (value,))
-    kind, method = type(value), type(value).__repr__
+    kind: Any = type(value)
+    method: Any = kind.__repr__
     fields = _fields_shown(kind)
     if fields is not None:
         return _call_shown(kind.__qualname__, ((f"{name}=", getattr(value, name)) for name in fields))
@@ -52,8 +53,8 @@ def quoted(value: Any) -> Any:
         return method(value)
     if kind in _BRACKETS:
         return _BRACKETS[kind](value)
-    if hasattr(value, "_fields") and isinstance(value, tuple):
-        return _call_shown(kind.__name__, zip((f"{name}=" for name in value._fields), value, strict=True))
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return _call_shown(kind.__name__, zip((f"{name}=" for name in kind._fields), value, strict=True))
     if method is BaseException.__repr__:
         return _call_shown(kind.__name__, (("", argument) for argument in value.args))
     return repr(value)

@@ -31,7 +31,7 @@ def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
         return recorder.text_call(format, (value, specification))
     if active_recorder() is None or type(value) in PLAIN:
         return format(value, specification)
-    method = type(value).__format__
+    method: Any = type(value).__format__
     if is_users_function(inspect.unwrap(method)):
         return method(value, specification)
     if method is object.__format__ and not specification:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.ir.program import Call, PythonType, TensorType, Tree, Value, values_in
+from d2s.runtime.recording.numbers import real_power
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -59,7 +60,7 @@ def _may_raise(kind: Failure, may: Callable[[Call], bool], functions: Iterable[A
 
 
 _may_raise(ZeroDivisionError, _divides, (operator.truediv, operator.floordiv, operator.mod, divmod))
-_may_raise(ZeroDivisionError, _has_values, (operator.pow, pow))
+_may_raise(ZeroDivisionError, _has_values, (operator.pow, pow, real_power))
 _may_raise(ValueError, _has_values, (math.sqrt, math.log, math.log2, math.log10, math.log1p, math.acos, math.asin))
 _may_raise(
     ValueError, _has_values, (math.atanh, math.acosh, math.gamma, math.lgamma, math.pow, math.fmod, int, float)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import CaptureError
+from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import Value
 
 
@@ -43,6 +43,8 @@ class RunTimeNumber:
         raise self._needed("the complex value")
 
     def __repr__(self) -> str:
+        if self.recorder.is_at_work():
+            raise self._needed("the text")
         return f"<{self.kind.__name__} {self.value}>"
 
     def __str__(self) -> str:
@@ -184,24 +186,35 @@ def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> 
         kinds = (number_kind(left), number_kind(right))
         kind = _result_kind(function, *kinds)  # type: ignore[arg-type]
         if name == "pow":
-            kind = _power_kind(kinds, right)
+            return _power(left, right)
         node = _node_of(name, left, right, kinds)  # type: ignore[arg-type]
         return self.recorder.number_call(function, (left, right), kind, node)
 
     return method
 
 
-def _power_kind(kinds: Any, exponent: Any) -> type:
-    """What kind a power is: it depends on the value of the exponent, and on the sign of a float base."""
-    if float not in kinds and not is_run_time_number(exponent):
-        return int if exponent >= 0 else float
-    if float in kinds and not is_run_time_number(exponent) and float(exponent).is_integer():
-        return float
-    raise CaptureError(
-        "D2S103",
-        "the type of this power of a number computed from a tensor is not known before the run",
-        "use torch.pow on a tensor",
-    )
+def _power(base: Any, exponent: Any) -> Any:
+    """`base ** exponent`: an int where both are ints and the exponent, which decides, is not negative."""
+    recorder = base.recorder if is_run_time_number(base) else exponent.recorder
+    if float not in (number_kind(base), number_kind(exponent)):
+        return recorder.number_call(operator.pow, (base, exponent), int if exponent >= 0 else float)
+    if number_kind(exponent) is not float:
+        return recorder.number_call(operator.pow, (base, exponent), float)
+    if not is_run_time_number(base) and base < 0:
+        raise CaptureError("D2S103", "a negative number to a power may be complex", "use torch.pow on a tensor")
+    return recorder.number_call(real_power, (base, exponent), float)
+
+
+def real_power(base: float, exponent: float) -> float:
+    """`base ** exponent`.
+
+    Raises:
+        D2SError: it is a complex number.
+    """
+    answer = base**exponent
+    if isinstance(answer, complex):
+        raise D2SError(f"{base} ** {exponent} is complex, and the program was made for a float")
+    return float(answer)
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -213,6 +213,10 @@ class Recorder(TorchFunctionMode):
             raise CaptureError("D2S404", "autocast is switched", "enter torch.autocast by a `with`", user_location())
         return now
 
+    def is_at_work(self) -> bool:
+        """Whether what runs now is recorded."""
+        return active_recorder() is self
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """What runs inside is not recorded, though it runs on fakes."""

@@ -9,12 +9,11 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Value
 
-
 # The methods of a text by what they give; the others give lists and bytes.
-_TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace rjust
-rstrip strip swapcase title translate upper zfill"""
-_TRUTHS = """endswith isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle
-isupper startswith"""
+_TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace
+rjust rstrip strip swapcase title translate upper zfill"""
+_TRUTHS = """endswith isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace
+istitle isupper startswith"""
 _NUMBERS = "count find index rfind rindex"
 _KINDS: dict[str, type] = {
     name: kind for names, kind in ((_TEXTS, str), (_TRUTHS, bool), (_NUMBERS, int)) for name in names.split()
@@ -79,6 +78,8 @@ class RunTimeText:
         return self.recorder.number_call(operator.ne, (self, other), bool)
 
     def __repr__(self) -> str:
+        if self.recorder.is_at_work():
+            raise self._needed()
         return f"<str {self.value}>"
 
     def __hash__(self) -> int:

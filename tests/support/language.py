@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import io
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ _MARK = "<!-- features -->\n"
 def load() -> list[Feature]:
     """All features, from `tests/language/features`."""
     for path in sorted((_ROOT / "tests" / "language" / "features").glob("*.py")) if not FEATURES else ():
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        spec = importlib.util.spec_from_file_location(f"features.{path.stem}", path)
         assert spec is not None and spec.loader is not None
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return FEATURES
 
 
