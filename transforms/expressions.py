@@ -122,6 +122,24 @@ class _Expressions(MethodsOnly):
             return node
         return _operator("display", node, node)
 
+    def visit_Dict(self, node: Any) -> Any:
+        self.generic_visit(node)
+        if None in node.keys:
+            return node
+        if all(map(_is_constant, node.keys)):
+            return _operator("display", node, node) if id(node) in self._kept or not node.keys else node
+        pairs = [
+            gast.copy_location(gast.Tuple([key, value], gast.Load()), key)
+            for key, value in zip(node.keys, node.values, strict=True)
+        ]
+        return _operator("dict_", node, gast.copy_location(gast.List(pairs, gast.Load()), node))
+
+    def visit_Set(self, node: Any) -> Any:
+        self.generic_visit(node)
+        if any(isinstance(element, gast.Starred) for element in node.elts) or all(map(_is_constant, node.elts)):
+            return _operator("display", node, node) if id(node) in self._kept else node
+        return _operator("set_", node, gast.copy_location(gast.List(node.elts, gast.Load()), node))
+
     def visit_Subscript(self, node: Any) -> Any:
         """Only what can't be known to be constant, and can be a position in a list or a key."""
         self.generic_visit(node)

@@ -6,10 +6,11 @@ only when the program runs has it recorded.
 """
 
 from d2s.runtime.errors import Unwinding
-from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (it registers its replacements)
+from d2s.runtime.operators import extremes as _extremes  # noqa: F401 (it registers its replacements)
+from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (so does it)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
-from d2s.runtime.operators.comprehensions import dict_, generated, listed, set_
+from d2s.runtime.operators.comprehensions import generated, listed
 from d2s.runtime.operators.decisions import (
     and_,
     and_test,
@@ -26,6 +27,7 @@ from d2s.runtime.operators.generators import generator
 from d2s.runtime.operators.handlers import ANYTHING, entered, handling, unwinding
 from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
+from d2s.runtime.operators.tables import dict_, set_
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
     delete_attribute,

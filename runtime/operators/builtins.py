@@ -23,6 +23,7 @@ from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.tables import is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
 
@@ -47,7 +48,7 @@ def bool_(*args: Any) -> Any:
 
 def len_(value: Any) -> Any:
     """`len(value)`."""
-    if is_run_time_sequence(value):
+    if is_run_time_sequence(value) or is_run_time_table(value):
         return value.length()
     if is_run_time_text(value):
         return value.recorder.number_call(len, (value,), int)
@@ -56,10 +57,12 @@ def len_(value: Any) -> Any:
     return value.shape[0]
 
 
-def display(items: list[Any]) -> list[Any]:
-    """`[a, b]`: a list that another loop or branch may make longer."""
+def display(items: Any) -> Any:
+    """`[a, b]`, or a dict or set: one that another loop or branch may make longer."""
     recorder = active_recorder()
-    return items if recorder is None else recorder.lists.made(items)
+    if recorder is None:
+        return items
+    return recorder.lists.made(items) if type(items) is list else recorder.tables.made(items)
 
 
 def str_(*args: Any) -> Any:

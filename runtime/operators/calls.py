@@ -28,7 +28,7 @@ from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
-from d2s.runtime.operators.unseen import C_FUNCTIONS, note_arguments, of_c, of_python
+from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone, is_users_function
@@ -65,8 +65,15 @@ def call(function: Any) -> Any:
     """What to call in place of `function`: itself, unless a recording is going on or a function has fallen back."""
     recorder = active_recorder()
     if recorder is not None:
-        return converted(recorder, function)
+        form = converted(recorder, function)
+        return knowing_texts(form) if form is function and _is_librarys(form) else form
     return function if _eager.form_of is None else _eager.form_of(function)
+
+
+def _is_librarys(function: Any) -> bool:
+    """Whether this is a function of a library that isn't ours or torch's."""
+    package = (getattr(function, "__module__", None) or "").partition(".")[0]
+    return isinstance(function, types.FunctionType) and package not in ("torch", "d2s")
 
 
 def converted(recorder: Recorder, function: Any) -> Any:

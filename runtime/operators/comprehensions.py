@@ -61,6 +61,3 @@ def collected(items: Iterable[Any], into: list[Any]) -> list[Any]:
 
     each(items, put, None, [])
     return into
-
-
-set_, dict_ = set, dict

@@ -13,7 +13,8 @@ from d2s.runtime.operators.staging import Region, Thunk, recorder_for, shared_lo
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.staged import is_run_time_key, is_staged
+from d2s.runtime.recording.tables import KINDS
 
 
 def if_(
@@ -152,7 +153,8 @@ def contains(container: Any, item: Any) -> bool:
     recorder = recorder_for(container)
     if recorder is not None:
         return recorder.number_call(operator.contains, (container, item), bool)
-    if type(container) in (list, tuple) and any(map(is_staged, (item, *container))):
+    is_asked = type(container) in (list, tuple) and any(map(is_staged, (item, *container)))
+    if is_asked or (type(container) in KINDS and is_run_time_key(item)):
         members = (functools.partial(_is_or_equals, item, member) for member in container)
         return or_test(False, *members)
     return item in container

@@ -1,4 +1,4 @@
-"""The operators for Python's functions of many items: `sum`, `min`, `any`, `sorted`, `list` and the like."""
+"""The operators for Python's functions of many items: `sum`, `any`, `sorted`, `list` and the like."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ import torch
 
 from d2s.runtime.operators.builtins import REPLACEMENTS, display
 from d2s.runtime.operators.comprehensions import collected
-from d2s.runtime.operators.decisions import and_test, if_expression, not_, or_test, truth
+from d2s.runtime.operators.decisions import and_test, not_, or_test, truth
 from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.loops import each
 from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
-from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.staged import is_staged
 
 
 def _is_repeatable(items: Any) -> bool:
@@ -29,7 +27,7 @@ def _is_repeatable(items: Any) -> bool:
     return isinstance(items, list | tuple | range | torch.Tensor | StagedSequence) or is_fresh(items)
 
 
-def _long(items: Any) -> StagedSequence | None:
+def long(items: Any) -> StagedSequence | None:
     """The sequence of `items` if it is to be one loop of the program, else None."""
     sequence = as_sequence(items) if active_recorder() is not None else None
     return sequence if sequence is not None and must_be_one_loop(sequence) else None
@@ -63,7 +61,7 @@ def _quantifier(function: Callable[..., Any], chain: Callable[..., Any], decided
         if active_recorder() is None or is_kept(items) or not _is_repeatable(items):
             return function(items)
         if type(items) in (list, tuple):
-            return chain(not decided, *(partial(_same, item) for item in items))
+            return chain(not decided, *(partial(same, item) for item in items))
         return folded(items, not decided, lambda _, item: truth(item), decided)
 
     return quantifier
@@ -73,40 +71,8 @@ any_ = _quantifier(any, or_test, True)
 all_ = _quantifier(all, and_test, False)
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
     return value
-
-
-def _extreme(function: Callable[..., Any], is_better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """`min` or `max`, whose comparisons choose a value instead of a side."""
-
-    def better(item: Any, best: Any) -> Any:
-        return if_expression(is_better(item, best), partial(_same, item), partial(_same, best))
-
-    def extreme(*args: Any, key: Any = None, **kwargs: Any) -> Any:
-        if len(args) == 1 and is_fresh(args[0]):
-            args = (list_(args[0]),)
-        sequence = _long(args[0]) if len(args) == 1 else None
-        if sequence is not None and key is None:
-            if not sequence.length > 0:
-                return function((), **kwargs)
-            rest = StagedSequence(sequence.length - 1, lambda position: sequence.item(position + 1))
-            return folded(rest, sequence.item(0), lambda best, item: better(item, best))
-        is_one = len(args) == 1 and not is_staged(args[0])
-        items = list(args[0]) if is_one else list(args)
-        args = (items,) if is_one else args  # an iterator can be read once only
-        if key is not None or kwargs or len(items) < 2 or recorder_for(*items) is None:
-            return function(*args, **kwargs) if key is None else function(*args, key=key, **kwargs)
-        best, *others = items
-        for item in others:
-            best = better(item, best)
-        return best
-
-    return extreme
-
-
-min_ = _extreme(min, lambda item, best: item < best)
-max_ = _extreme(max, lambda item, best: item > best)
 
 
 def list_(*args: Any) -> list[Any]:
@@ -115,7 +81,7 @@ def list_(*args: Any) -> list[Any]:
         return list(*args)
     if is_run_time_list(args[0]):
         return args[0].copy()
-    if _long(args[0]) is None and not is_fresh(args[0]):
+    if long(args[0]) is None and not is_fresh(args[0]):
         return display(list(args[0]))
     return collected(args[0], display([]))
 
@@ -126,7 +92,7 @@ def tuple_(*args: Any) -> tuple[Any, ...]:
     if len(args) != 1 or recorder is None:
         return tuple(*args)
     items = args[0]
-    if _long(items) is not None or is_fresh(items):
+    if long(items) is not None or is_fresh(items):
         items = list_(items)
     if not is_run_time_sequence(items):
         return tuple(items)
@@ -147,8 +113,6 @@ REPLACEMENTS.update(
         builtins.sum: sum_,
         builtins.any: any_,
         builtins.all: all_,
-        builtins.min: min_,
-        builtins.max: max_,
         builtins.list: list_,
         builtins.tuple: tuple_,
         builtins.sorted: sorted_,

@@ -1,4 +1,4 @@
-"""The operators for items of lists, tuples and dicts at positions that only the run knows."""
+"""The operators for items of lists, tuples and dicts at positions and keys that only the run knows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ from d2s.runtime.operators.decisions import if_expression, or_test
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
-from d2s.runtime.recording.recorder import Recorder
+from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
-from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.staged import is_run_time_key, is_staged
+from d2s.runtime.recording.tables import KINDS
 from d2s.runtime.recording.texts import is_run_time_text
 
 _SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ParameterList)
+
+
+def need_table(owner: Any, *keys: Any) -> None:
+    """Something is done to a container with these keys: a dict or set must be of the run if one of them is."""
+    recorder = active_recorder()
+    if recorder is not None and type(owner) in KINDS and any(map(is_run_time_key, keys)):
+        recorder.tables.make_run_time(owner)
 
 
 def get_item(owner: Any, key: Any) -> Any:
@@ -30,6 +38,7 @@ def get_item(owner: Any, key: Any) -> Any:
         return _at_position(recorder, owner, key_number)
     if type(owner) is dict and (kind := _kind_of_key(key)) is not None:
         return _at_key(owner, key, kind)
+    need_table(owner, key)
     return owner[key]
 
 

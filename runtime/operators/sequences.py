@@ -18,6 +18,7 @@ from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.lists import RunTimeSequence, is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.tables import is_run_time_table
 
 # A loop whose number of trips is known is unrolled up to this many, and one loop of the program beyond.
 MOST_UNROLLED = 16
@@ -59,6 +60,8 @@ def as_sequence(items: Any) -> StagedSequence | None:
         return items
     if is_run_time_sequence(items):
         return StagedList(items)
+    if is_run_time_table(items):
+        return StagedList(items.keys())
     if isinstance(items, torch.Tensor) and items.dim() > 0:
         return StagedSequence(items.shape[0], lambda position: items[position])
     if isinstance(items, range):

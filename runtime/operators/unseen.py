@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import functools
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,17 @@ from typing import Any
 import torch
 
 from d2s.runtime.operators.decisions import if_expression
+from d2s.runtime.operators.tables import need_table_for, of_table
 from d2s.runtime.operators.texts import members
-from d2s.runtime.operators.writes import block_changed, note_attribute, note_contents, note_object, unseen
+from d2s.runtime.operators.writes import READERS, block_changed, note_attribute, note_contents, note_object, unseen
 from d2s.runtime.recording.journal import CONTAINERS
-from d2s.runtime.recording.numbers import RunTimeBool
+from d2s.runtime.recording.locations import for_the_user
+from d2s.runtime.recording.numbers import RunTimeBool, is_run_time_number
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.tables import KINDS
+from d2s.runtime.recording.texts import is_run_time_text
 
-_READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 _SETTERS = frozenset({"__setattr__", "__delattr__"})
 # What methods in C belong to that keep nothing of their arguments.
 _KEEP_NOTHING = (types.ModuleType, type, str, bytes, tuple, frozenset, int, float, complex, torch.Tensor, slice)
@@ -31,15 +35,23 @@ C_FUNCTIONS = (
 )
 
 
+# Modules that write down what they get, also numbers.
+_WRITERS = frozenset("json struct pickle csv decimal fractions string datetime".split())
+# Those of Python's own that look at no more than the class of what they get.
+_TAKE_TEXTS = (isinstance, issubclass, callable, id, iter)
+
+
 def of_c(function: Any) -> Any:
     """The form of a function that is written in C."""
     owner = getattr(function, "__self__", None)
     if _is_torchs(owner) or getattr(function, "__module__", None) == "torch._C._nn":
-        return _taking_flags(function)
+        return _taking_flags(knowing_texts(function))
     if owner is builtins:
-        return function
+        return function if function in _TAKE_TEXTS else knowing_texts(function)
+    if type(owner) in KINDS:
+        return of_table(function)
     if isinstance(owner, CONTAINERS):
-        if function.__name__ not in _READERS:
+        if function.__name__ not in READERS:
             note_contents(owner)
         return function
     if isinstance(owner, BaseException) and function.__name__ == "__init__":
@@ -54,9 +66,23 @@ def of_c(function: Any) -> Any:
         given = args if owner is None or isinstance(owner, types.ModuleType) else (owner, *args)
         note_arguments(function, given)
         with _blocks_unchanged(given):
-            return function(*args, **kwargs)
+            return knowing_texts(function)(*args, **kwargs)
 
     return noted
+
+
+def knowing_texts(function: Any) -> Any:
+    """The form of a function that takes no text but Python's own."""
+    wants_numbers = (getattr(function, "__module__", None) or "").partition(".")[0] in _WRITERS
+    return functools.partial(_call_knowing_texts, function, wants_numbers)
+
+
+@for_the_user
+def _call_knowing_texts(function: Any, wants_numbers: bool, /, *args: Any, **kwargs: Any) -> Any:
+    for arg in members([args, kwargs]):
+        if is_run_time_text(arg) or (wants_numbers and is_run_time_number(arg)):
+            raise arg.needed()
+    return function(*args, **kwargs)
 
 
 def _taking_flags(function: Any) -> Any:
@@ -82,13 +108,14 @@ def _taking_flags(function: Any) -> Any:
 def of_python(method: types.MethodType) -> Any:
     """The form of a method in Python that is not rewritten, such as one of a class of the standard library."""
     owner = method.__self__
-    if (_is_torchs(owner) and method.__name__ not in _SETTERS) or method.__name__ in _READERS:
+    if (_is_torchs(owner) and method.__name__ not in _SETTERS) or method.__name__ in READERS:
         return method
 
     def noted(*args: Any, **kwargs: Any) -> Any:
+        need_table_for(owner, args)
         note_object(owner)
         note_arguments(method, (owner, *args))
-        return method(*args, **kwargs)
+        return knowing_texts(method)(*args, **kwargs)
 
     return noted
 

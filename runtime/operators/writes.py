@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.operators.items import get_item
+from d2s.runtime.operators.items import get_item, need_table
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.recorder import active_recorder
@@ -34,6 +34,9 @@ _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
     "<<=": operator.ilshift,
     ">>=": operator.irshift,
 }
+
+# The methods of containers that change nothing.
+READERS = frozenset("copy count get index items keys values isdisjoint issubset issuperset".split())
 
 
 def note_contents(container: Any) -> None:
@@ -122,12 +125,14 @@ def update_attribute(owner: Any, name: str, symbol: str, value: Any) -> None:
 
 def set_item(value: Any, owner: Any, key: Any) -> None:
     """`owner[key] = value`."""
+    need_table(owner, key)
     note_object(owner)
     owner[key] = value
 
 
 def delete_item(owner: Any, key: Any) -> None:
     """`del owner[key]`."""
+    need_table(owner, key)
     note_object(owner)
     del owner[key]
 

@@ -141,11 +141,12 @@ class RunTimeTuple(RunTimeSequence, tuple):
 
     kind = tuple
     items: Spec | None
+    owner: Any  # the dict or set that it was made of, None if it was not
     __hash__ = None  # type: ignore[assignment]
 
-    def __new__(cls, recorder: Recorder, value: Value, items: Spec | None) -> RunTimeTuple:
+    def __new__(cls, recorder: Recorder, value: Value, items: Spec | None, owner: Any = None) -> RunTimeTuple:
         made = super().__new__(cls)
-        made.recorder, made.value, made.items = recorder, value, items
+        made.recorder, made.value, made.items, made.owner = recorder, value, items, owner
         return made
 
     def item_spec(self) -> Spec | None:
@@ -155,7 +156,7 @@ class RunTimeTuple(RunTimeSequence, tuple):
         return self.recorder.lists.derived_tuple(self.items, target, args, more)
 
     def refusal(self, what: str) -> BaseException:
-        return self.recorder.pending(needed(what, self))
+        return self.recorder.pending(needed(what, tuple)) if self.owner is None else self.owner.refusal(what)
 
 
 class RunTimeList(RunTimeSequence, list):
@@ -233,8 +234,7 @@ class RunTimeList(RunTimeSequence, list):
         self.recorder.emit_call(list.sort, (self,), {"reverse": reverse} if reverse else {}, None, ORDERED)
 
 
-def needed(what: str, sequence: Any) -> CaptureError:
-    """What to raise where something of a sequence has to be known."""
-    kind = sequence.kind.__name__
-    reason = f"{what} of a {kind} whose length depends on values of tensors is asked for before the run"
+def needed(what: str, kind: type) -> CaptureError:
+    """What to raise where something of a container has to be known."""
+    reason = f"{what} of a {kind.__name__} whose length depends on values of tensors is asked for before the run"
     return CaptureError("D2S101", reason, "index it, iterate over it, or give it to a function of torch")

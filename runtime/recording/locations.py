@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import types
 from functools import cache
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 
@@ -20,16 +20,32 @@ _LEFT_ALONE = (TORCH_FOLDER, os.path.join(os.path.dirname(os.path.dirname(TORCH_
 _ASKING = (os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
-# A place of the code: the code object, and the instruction in it.
-Site = tuple[types.CodeType, int]
+# A place of the code: the code object, and the instruction in it. Or a part of what is made at a place, such as its
+# keys: that place, and the name of the part.
+Site = tuple[Any, int | str]
 
 _ignored: list[str] = []
+_for_the_user: set[types.CodeType] = set()
 
 
 def ignore_folder(path: str) -> None:
     """From now on code under this path is recorded as it is, as torch's is."""
     _ignored.append(path)
     _is_left_alone.cache_clear()
+
+
+def for_the_user(function: Any) -> Any:
+    """Mark a function of ours that only calls what the user calls: what that reads, the user reads."""
+    _for_the_user.add(function.__code__)
+    return function
+
+
+def asking_code() -> types.CodeType:
+    """The code that called what called this, or on behalf of which that was called."""
+    frame: Any = sys._getframe(2)
+    while frame.f_code in _for_the_user:
+        frame = frame.f_back
+    return frame.f_code
 
 
 @cache

@@ -29,32 +29,32 @@ class RunTimeNumber:
         return bool(self.recorder.decide(self))
 
     def __hash__(self) -> int:
-        raise self._needed("the hash")
+        raise self.needed("the hash")
 
     def __index__(self) -> int:
-        raise self._needed("the integer value")
+        raise self.needed("the integer value")
 
     __int__ = __index__
 
     def __float__(self) -> float:
-        raise self._needed("the float value")
+        raise self.needed("the float value")
 
     def __complex__(self) -> complex:
-        raise self._needed("the complex value")
+        raise self.needed("the complex value")
 
     def __repr__(self) -> str:
         if self.recorder.is_at_work():
-            raise self._needed("the text")
+            raise self.needed("the text")
         return f"<{self.kind.__name__} {self.value}>"
 
     def __str__(self) -> str:
-        raise self._needed("the text")
+        raise self.needed("the text")
 
     def __format__(self, specification: str) -> str:
-        raise self._needed("the text")
+        raise self.needed("the text")
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise self._needed("a pickle")
+        raise self.needed("a pickle")
 
     def __copy__(self) -> RunTimeNumber:
         return self
@@ -62,7 +62,8 @@ class RunTimeNumber:
     def __deepcopy__(self, memo: Any) -> RunTimeNumber:
         return self
 
-    def _needed(self, what: str) -> BaseException:
+    def needed(self, what: str = "the value") -> BaseException:
+        """What to raise where the number has to be known."""
         reason = f"{what} of a number computed from a tensor is asked for, and not known before the run"
         return self.recorder.pending(CaptureError("D2S101", reason, "compute with it, or keep it a tensor"))
 

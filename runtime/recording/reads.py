@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
 from d2s.runtime.recording.lifting import refuse_iterator
-from d2s.runtime.recording.locations import is_own
+from d2s.runtime.recording.locations import asking_code, is_own
 from d2s.runtime.torch_internals import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -47,7 +46,7 @@ class Reads:
         """Note every attribute of a module that is read meanwhile by code that is not ours."""
 
         def noting(module: Any, name: str) -> Any:
-            code = sys._getframe(1).f_code
+            code = asking_code()
             if code not in _ACCESSORS and not is_own(code.co_filename):
                 self.note_location(AttributeLocation(module, name))
                 refuse_iterator(object.__getattribute__(module, "__dict__").get(name))

@@ -53,7 +53,9 @@ from d2s.runtime.recording.regions import RecordAgain, Region
 from d2s.runtime.recording.sites import Sites
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt
-from d2s.runtime.recording.texts import RunTimeText
+from d2s.runtime.recording.table_sites import Tables
+from d2s.runtime.recording.tables import is_run_time_table
+from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
     EffectsWatch,
@@ -155,6 +157,7 @@ class Recorder(TorchFunctionMode):
         self._numbers: dict[Source, type] = {}
         self._lifted: list[Any] = []
         self.lists = Sites(self)
+        self.tables = Tables(self)
         self.merged = Merged(reachable)
         self.no_choices: set[Site] = set()
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
@@ -416,7 +419,9 @@ class Recorder(TorchFunctionMode):
         """Record a call that gives a text, and make that text."""
         value = self.fresh(PythonType(str))
         self.emit_call(target, operands, kwargs or {}, value)
-        return RunTimeText(self, value)
+        staged = [leaf for leaf in leaves_of((operands, kwargs)) if is_staged(leaf)]
+        sites = [leaf.site for leaf in staged if is_run_time_text(leaf) and leaf.site is not None]
+        return RunTimeText(self, value, sites[0] if sites and len(sites) == len(staged) else None)
 
     def number(self, kind: type, value: Value, node: Any = None) -> Any:
         """The run-time number that stands for `value`."""
@@ -458,7 +463,7 @@ class Recorder(TorchFunctionMode):
 
     def condition(self, thing: Any) -> tuple[Value, bool | None]:
         """The value of something of which the truth is asked, and its truth where that is known on this path."""
-        if is_run_time_list(thing) or is_run_time_choice(thing):
+        if is_run_time_list(thing) or is_run_time_table(thing) or is_run_time_choice(thing):
             thing = self.number_call(bool, (thing,), bool)  # what it stands for may change
         value = self.operand(thing)
         if isinstance(thing, torch.Tensor):
@@ -563,6 +568,8 @@ class Recorder(TorchFunctionMode):
         if is_run_time_number(leaf):
             # Without our clothes: what torch computes from it to infer is no part of the program.
             return _EXAMPLE if leaf.kind is float else plain_number(leaf.node)
+        if is_run_time_text(leaf):
+            raise leaf.needed()
         if is_run_time_sequence(leaf):
             return SomeOf(map_tree(self._for_inference, self.lists.example(leaf)))
         return self.fake(leaf) if isinstance(leaf, torch.Tensor) else leaf

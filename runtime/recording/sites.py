@@ -15,19 +15,31 @@ from d2s.runtime.ir.program import Effects, PythonType, Tree
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_sequence, needed
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.regions import RecordAgain
-from d2s.runtime.recording.specs import CONSTANTS, CannotJoinError, Joiner, Known, OfList, Spec, is_equal, stand_in
+from d2s.runtime.recording.specs import (
+    CONSTANTS,
+    CannotJoinError,
+    Joiner,
+    Known,
+    OfList,
+    OfTable,
+    Spec,
+    is_equal,
+    kind_of,
+    stand_in,
+)
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.tables import is_run_time_table
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
 
 
-class ListFound(RecordAgain):
-    """A place makes run-time lists, or such that hold others than was thought."""
+class ContainerFound(RecordAgain):
+    """A place makes containers of the run, or such that hold others than was thought."""
 
 
-class ListRefused(RecordAgain):
-    """A place can't make run-time lists."""
+class ContainerRefused(RecordAgain):
+    """A place can't make containers of the run."""
 
     def __init__(self, sites: Sites, site: Site):
         self.settle = lambda: sites.give_up(site)
@@ -48,19 +60,36 @@ class Sites:
 
     def forget_run(self) -> None:
         """Begin a new run of the function."""
-        # Lists of Python's own by `id`, each with the place that made it.
-        self._made: dict[int, tuple[list[Any], Site]] = {}
+        # Lists, dicts and sets of Python's own by `id`, each with the place that made it.
+        self._made: dict[int, tuple[Any, Site]] = {}
 
     # -------------------------------------------------------------- making
 
     def made(self, items: list[Any]) -> list[Any]:
         """A new list with these items, made by the code that is running: one of the run if it has to be."""
         site = current_site()
-        if self._root(site) not in self._items:
-            self._made[id(items)] = items, site
+        if not self.is_found(site):
+            self.remember(items, site)
             return items
         self.note_items(site, items)
-        return self._new(list, (items,), site)
+        return self.new(list, (items,), site)
+
+    def is_found(self, site: Site) -> bool:
+        """Whether what a place makes is of the run."""
+        return self._root(site) in self._items
+
+    def is_refused(self, site: Site) -> bool:
+        """Whether what a place makes can't be of the run."""
+        return self._root(site) in self._refused
+
+    def remember(self, container: Any, site: Site) -> None:
+        """A container of Python's own was made at a place."""
+        self._made[id(container)] = container, site
+
+    def begun(self, site: Site) -> Site:
+        """Have what a place makes be of the run: the place that stands for it."""
+        self._items.setdefault(self._root(site), None)
+        return self._root(site)
 
     def derived_list(
         self, given: RunTimeList, target: Callable[..., Any], args: tuple[Any, ...], more: Iterable[Any]
@@ -69,7 +98,7 @@ class Sites:
         site = current_site()
         self.united(site, given.site)
         self.note_items(site, more)
-        return self._new(target, args, site)
+        return self.new(target, args, site)
 
     def derived_tuple(
         self, items: Spec | None, target: Callable[..., Any], args: tuple[Any, ...], more: Any = ()
@@ -80,13 +109,19 @@ class Sites:
             CaptureError: an item of each has nothing in common.
         """
         try:
-            spec = self._joined(items, self.common_of(more))
+            spec = self.joined(items, self.common_of(more))
         except CannotJoinError as error:
             reason = f"a tuple whose length depends on values of tensors gets items of two kinds: {error}"
             raise CaptureError("D2S201", reason, "give its items the same type") from None
+        return self.tuple_of(spec, target, args)
+
+    def tuple_of(
+        self, spec: Spec | None, target: Callable[..., Any], args: tuple[Any, ...], owner: Any = None
+    ) -> RunTimeTuple:
+        """The tuple of such items that a call makes, of an `owner` that can do without."""
         value = self.recorder.fresh(PythonType(tuple))
         self.recorder.emit_call(target, args, {}, value)
-        return RunTimeTuple(self.recorder, value, spec)
+        return RunTimeTuple(self.recorder, value, spec, owner)
 
     def common_of(self, items: Any) -> Spec | None:
         """What items have in common; None if there are none.
@@ -98,36 +133,56 @@ class Sites:
             return items.item_spec()
         spec = None
         for item in items:
-            spec = self._joined(spec, self._spec_of(item))
+            spec = self.joined(spec, self.spec_of(item))
         return spec
 
     def items_at(self, site: Site) -> Spec | None:
         """What an item of a list of this place may be."""
         return self._items[self._root(site)]
 
-    def _new(self, target: Callable[..., Any], args: tuple[Any, ...], site: Site) -> RunTimeList:
+    def new(self, target: Callable[..., Any], args: tuple[Any, ...], site: Site) -> RunTimeList:
+        """The list that a call makes, at a place."""
         value = self.recorder.fresh(PythonType(list))
         self.recorder.emit_call(target, args, {}, value)
         return RunTimeList(self.recorder, value, site)
 
     def make_run_time(self, left: Any, right: Any, *contents: list[Any]) -> None:
-        """Two lists, or specs of such, should be one: have them be run-time lists from now on, if they can be.
+        """Two containers, or specs of such, should be one: have them be of the run from now on, if they can be.
 
         Raises:
-            ListFound: they can be.
+            ContainerFound: they can be.
         """
         found = [(thing, self._site_of(thing)) for thing in (left, right)]
         sites = [site for _, site in found if site is not None and site not in self._refused]
-        if len(sites) < 2 and (not sites or OfList in (type(left), type(right))):
+        if len(sites) < 2 and (not sites or {OfList, OfTable} & {type(left), type(right)}):
             return
+        if len({kind_of(thing) for thing in (left, right)}) > 1:
+            return
+        held = [thing for thing in contents or (left, right) if isinstance(thing, list | dict | set)]
         try:
-            spec = self.common_of([item for held in contents or (left, right) if type(held) is list for item in held])
+            keys = self.common_of([key for table in held if not isinstance(table, list) for key in table])
+            items = self.common_of([item for container in held for item in _items_in(container)])
         except CannotJoinError:
             return
         for site in sites:
-            self._items[site] = self._joined(self._items.get(site), spec)
+            self._items[site] = self.joined(self._items.get(site), items)
+            if kind_of(left) is not list:
+                self._items[site, "keys"] = self.joined(self._items.get((site, "keys")), keys)
         self.united(*sites)
-        raise ListFound
+        if kind_of(left) is not list:
+            self.united(*((site, "keys") for site in sites))
+        raise ContainerFound
+
+    def find_table(self, table: Any) -> None:
+        """A dict or set of Python's own should be one of the run.
+
+        Raises:
+            ContainerFound: it can be, from now on.
+        """
+        site = self._site_of(table)
+        if site is not None and site not in self._refused:
+            self.begun(site)
+            raise ContainerFound
 
     def as_made(self, thing: Any, like: Any) -> Any:
         """A thing that takes the place of another: if that is a list of Python's own, made where that was."""
@@ -138,6 +193,8 @@ class Sites:
     def _site_of(self, given: Any) -> Site | None:
         if isinstance(given, RunTimeList | OfList):
             return self._root(given.site)
+        if is_run_time_table(given) or isinstance(given, OfTable):
+            return self._root(given.origin.site)
         found = self._made.get(id(given))
         return None if found is None else self._root(found[1])
 
@@ -166,8 +223,8 @@ class Sites:
         if isinstance(given, tuple):
             return self.derived_tuple(common, operator.getitem, (given, bounds))
         site = current_site()
-        self._widen(site, common)
-        return self._new(operator.getitem, (given, bounds), site)
+        self.widen(site, common)
+        return self.new(operator.getitem, (given, bounds), site)
 
     def example(self, given: Any) -> Any:
         """Something that an item may be."""
@@ -178,13 +235,13 @@ class Sites:
         """These are put into the lists of a place.
 
         Raises:
-            ListFound: they are others than was thought; record again.
+            ContainerFound: they are others than was thought; record again.
         """
         if isinstance(items, RunTimeList):
             self.united(site, items.site)
             return
         for item in items:
-            self._widen(site, self._spec_of(item))
+            self.widen(site, self.spec_of(item))
 
     def united(self, *sites: Site) -> Site:
         """Have the lists of these places hold the same, whatever is put into any: the place that stands for them."""
@@ -192,7 +249,7 @@ class Sites:
         for other in rest:
             spec = self._items.pop(other, None)
             self._same[other] = first
-            self._widen(first, spec)
+            self.widen(first, spec)
         return first
 
     def _root(self, site: Site) -> Site:
@@ -200,21 +257,23 @@ class Sites:
             site = self._same[site]
         return site
 
-    def _widen(self, site: Site, spec: Spec | None) -> None:
+    def widen(self, site: Site, spec: Spec | None) -> None:
+        """Such are put into what a place makes."""
         site = self._root(site)
         old = self._items.get(site)
         try:
-            joined = self._joined(old, spec)
+            joined = self.joined(old, spec)
         except CannotJoinError as error:
             raise self.refuse(site, f"what it holds ({error})") from None
         self._items[site] = joined
         if old is not None and joined is not None and not is_equal(self.recorder, old, joined):
-            raise ListFound
+            raise ContainerFound
 
-    def _joined(self, left: Spec | None, right: Spec | None) -> Spec | None:
+    def joined(self, left: Spec | None, right: Spec | None) -> Spec | None:
+        """What covers both."""
         return self._joiner.join(left, right) if left is not None and right is not None else left or right
 
-    def _spec_of(self, thing: Any) -> Spec:
+    def spec_of(self, thing: Any) -> Spec:
         """What holds also on other runs: constants stay, the rest is general."""
         spec = self._joiner.lasting(Known(thing))
         if isinstance(spec, Known) and not self._outlives(thing):
@@ -228,18 +287,24 @@ class Sites:
 
     # -------------------------------------------------------------- refusing
 
-    def refuse(self, site: Site, what: str) -> BaseException:
-        """What to raise where a list of a place would have to be known: record again, with a list of Python's own."""
+    def refuse(self, site: Site, what: str, kind: type = list) -> BaseException:
+        """What to raise where what a place makes would have to be known: record again, with one of Python's own."""
         site = self._root(site)
         if site in self._refused:
-            return self.recorder.pending(needed(what, RunTimeList))
-        return self.recorder.pending(ListRefused(self, site))
+            return self.recorder.pending(needed(what, kind))
+        return self.recorder.pending(ContainerRefused(self, site))
 
     def give_up(self, site: Site) -> None:
-        """Have the lists of a place be Python's own from now on."""
+        """Have what a place makes be Python's own from now on."""
         self._refused.update([site, *(other for other in self._same if self._root(other) == site)])
         self._items.pop(site, None)
+        self._items.pop((site, "keys"), None)
         self._same = {other: root for other, root in self._same.items() if self._root(other) != site}
+
+
+def _items_in(container: Any) -> Any:
+    """The items of a list, or the values of a dict."""
+    return container if isinstance(container, list) else container.values() if isinstance(container, dict) else ()
 
 
 def _pattern(recorder: Recorder, thing: Any) -> Tree:

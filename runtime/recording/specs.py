@@ -6,6 +6,7 @@
            | OfTuple(like, specs)           a tuple, named tuple or Size like this one
            | OfList(site)                   a list of the program, made at this place of the code
            | OfTuples(item)                 a tuple of the program, of any number of such items
+           | OfTable(origin)                a dict or set of the program, made there
            | OfMade(like, keys, specs)      a list, dict or object like this one, which the call has made, by value
            | OfChoice(kinds, site)          one of several things of these classes, chosen at this place of the code
            | OfContents(like, keys, specs)  what a list, dict, set or deque contains
@@ -20,7 +21,7 @@ import enum
 import types
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -30,10 +31,11 @@ from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.merged import contents, with_contents
-from d2s.runtime.recording.numbers import is_run_time_number, number_kind
+from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
-from d2s.runtime.recording.texts import is_run_time_text
+from d2s.runtime.recording.tables import Origin, is_run_time_table, make_table
+from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -110,6 +112,11 @@ class OfList:
 
 
 @dataclass(frozen=True)
+class OfTable:
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class OfTuples:
     item: Spec | None
 
@@ -120,7 +127,14 @@ class OfChoice:
     site: Site
 
 
-Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTuples
+Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
+
+
+def kind_of(given: Any) -> type:
+    """The class of a container, or of what a spec of one covers."""
+    if isinstance(given, OfTable):
+        return given.origin.kind
+    return list if isinstance(given, OfList) else cast(type, given.__class__)
 
 
 def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
@@ -131,7 +145,7 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
         return recorder.value_of(left) == recorder.value_of(right)
     if type(left) is not type(right):
         return False
-    if is_run_time_number(left) or is_run_time_text(left) or is_run_time_sequence(left) or is_run_time_choice(left):
+    if is_staged(left):
         return bool(left.value == right.value)
     if isinstance(left, tuple):
         pairs = zip(left, right, strict=False)
@@ -185,9 +199,11 @@ class Joiner:
             return left
         if isinstance(left, OfList) and isinstance(right, OfList):
             return OfList(self.recorder.lists.united(left.site, right.site))
+        if isinstance(left, OfTable) and isinstance(right, OfTable) and left.origin.is_like(right.origin):
+            return OfTable(self.recorder.tables.united(left.origin, right.origin))
         if isinstance(left, OfTuple | OfTuples) and isinstance(right, OfTuple | OfTuples) and self.anything:
             return self._join_to_tuples(left, right)
-        if isinstance(left, OfMade | OfList) and isinstance(right, OfMade | OfList):
+        if isinstance(left, OfMade | OfList | OfTable) and isinstance(right, OfMade | OfList | OfTable):
             both = [side.like if isinstance(side, OfMade) else side for side in (left, right)]
             self.recorder.lists.make_run_time(both[0], both[1])
         return self._choice(left, right, CannotJoinError(left, right))
@@ -202,10 +218,14 @@ class Joiner:
         kind = number_kind(thing)
         if kind is not None:
             return OfPython(kind)
+        if is_run_time_text(thing) and thing.site is not None:
+            return OfChoice(frozenset({str}), thing.site)
         if is_run_time_text(thing) or (type(thing) is str and self.anything):
             return OfPython(str)
         if is_run_time_sequence(thing):
             return OfList(thing.site) if is_run_time_list(thing) else OfTuples(thing.items)
+        if is_run_time_table(thing):
+            return OfTable(thing.origin)
         if is_run_time_choice(thing):
             return OfChoice(frozenset(thing.kinds), thing.site)
         if isinstance(thing, tuple):
@@ -250,10 +270,13 @@ class Joiner:
             CannotJoinError: that can't be.
         """
         kinds, others = _kinds(left), _kinds(right)
-        site = current_site()
+        site = next((side.site for side in (left, right) if isinstance(side, OfChoice)), None) or current_site()
         if site in self.recorder.no_choices or kinds is None or others is None:
             raise error
-        return OfChoice(frozenset({*kinds, *others}), site)
+        all_kinds = frozenset({*kinds, *others})
+        if str in all_kinds and len(all_kinds) > 1:
+            raise error
+        return OfChoice(all_kinds, site)
 
     def _join_made(self, left: OfMade, right: OfMade) -> Spec:
         if type(left.like) is not type(right.like) or left.keys != right.keys or len(left.items) != len(right.items):
@@ -296,11 +319,11 @@ def _kinds(spec: Spec) -> Collection[type] | None:
     match spec:
         case OfTensor():
             return {torch.Tensor}
-        case OfPython(kind) if kind is not str:
+        case OfPython(kind):
             return {kind}
         case OfChoice(kinds):
             return kinds
-        case Known(thing) if isinstance(thing, enum.Enum | torch.dtype | torch.device):
+        case Known(thing) if isinstance(thing, enum.Enum | torch.dtype | torch.device | str):
             return {type(thing)}
     return None
 
@@ -353,9 +376,15 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
         case OfList(site):
             values.append(recorder.fresh(PythonType(list)))
             return RunTimeList(recorder, values[-1], site)
+        case OfTable(origin):
+            values.append(recorder.fresh(PythonType(origin.kind)))
+            return make_table(recorder, values[-1], origin)
         case OfTuples(item):
             values.append(recorder.fresh(PythonType(tuple)))
             return RunTimeTuple(recorder, values[-1], item)
+        case OfChoice(kinds, site) if kinds == {str}:
+            values.append(recorder.fresh(PythonType(str)))
+            return RunTimeText(recorder, values[-1], site)
         case OfChoice(kinds, site):
             values.append(recorder.fresh(PythonType(object)))
             return RunTimeChoice(recorder, values[-1], kinds, site)

@@ -8,6 +8,8 @@ from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Value
+from d2s.runtime.recording.choices import ChoiceUsed
+from d2s.runtime.recording.locations import Site
 
 # The methods of a text by what they give; the others give lists and bytes.
 _TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace
@@ -21,19 +23,24 @@ _KINDS: dict[str, type] = {
 
 
 class RunTimeText:
-    """A str that is made when the program runs; it answers `str` when asked for its class."""
+    """A str that is made when the program runs; it answers `str` when asked for its class.
+
+    `site` is the place of the code that chooses one of several known ones, if that is what it is: where the text
+    itself is needed, the recording forks there.
+    """
 
     __class__ = property(lambda self: str)
 
-    def __init__(self, recorder: Any, value: Value):
+    def __init__(self, recorder: Any, value: Value, site: Site | None = None):
         self.recorder = recorder
         self.value = value
+        self.site = site
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(str, name)
         kind = _KINDS.get(name)
         if kind is None:
-            raise self._needed()
+            raise self.needed()
         return functools.partial(self._call, method, kind)
 
     def _call(self, method: Any, kind: type, *args: Any, **kwargs: Any) -> Any:
@@ -50,6 +57,23 @@ class RunTimeText:
     def __bool__(self) -> bool:
         return bool(self != "")
 
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(operator.ge, other)
+
+    def _compared(self, comparison: Any, other: Any) -> Any:
+        if not isinstance(other, str):
+            return NotImplemented
+        return self.recorder.number_call(comparison, (self, other), bool)
+
     def __mul__(self, times: Any) -> Any:
         return self.recorder.text_call(operator.mul, (self, times))
 
@@ -59,7 +83,7 @@ class RunTimeText:
         return self.recorder.text_call(operator.mod, (self, values))
 
     def __iter__(self) -> Any:
-        raise self._needed()
+        raise self.needed()
 
     def __add__(self, other: Any) -> Any:
         return self.recorder.text_call(operator.add, (self, other)) if isinstance(other, str) else NotImplemented
@@ -79,19 +103,22 @@ class RunTimeText:
 
     def __repr__(self) -> str:
         if self.recorder.is_at_work():
-            raise self._needed()
+            raise self.needed()
         return f"<str {self.value}>"
 
     def __hash__(self) -> int:
-        raise self._needed()
+        raise self.needed()
 
     def __str__(self) -> str:
-        raise self._needed()
+        raise self.needed()
 
     def __format__(self, specification: str) -> str:
-        raise self._needed()
+        raise self.needed()
 
-    def _needed(self) -> CaptureError:
+    def needed(self) -> BaseException:
+        """What to raise where the text has to be known."""
+        if self.site is not None:
+            return self.recorder.pending(ChoiceUsed(self.recorder, self.site))
         return CaptureError(
             "D2S102",
             "a text that is made of values of tensors is used where it has to be known before the run",
