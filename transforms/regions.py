@@ -40,9 +40,28 @@ class FunctionRegions(OwnStatements):
         own_globals = [name for name in shared if name in self.globals]
         if own_globals:
             declarations.append(gast.copy_location(gast.Global(own_globals), body[0]))
-        made.body = [*declarations, *made.body]
+        made.body = [*declarations, *(_Unannotated(set(shared)).visit(statement) for statement in made.body)]
         made.is_region = True
         return made
+
+
+class _Unannotated(gast.NodeTransformer):
+    """Takes the annotations from variables of another function, where Python allows none."""
+
+    def __init__(self, names: set[str]):
+        self.names = names
+
+    def visit_AnnAssign(self, node: Any) -> Any:
+        if not isinstance(node.target, gast.Name) or node.target.id not in self.names:
+            return node
+        if node.value is None:
+            return gast.copy_location(gast.Pass(), node)
+        return gast.copy_location(gast.Assign([node.target], node.value, None), node)
+
+    def _skip(self, node: Any) -> Any:
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _skip
 
 
 def names_tuple(names: Iterable[str]) -> Any:

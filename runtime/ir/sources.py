@@ -224,8 +224,11 @@ _UNCHANGING = frozenset(sys.stdlib_module_names - {"__main__"} | {"torch", "nump
 
 
 def is_users_name(name: str) -> bool:
-    """Whether a module of this name is the user's, or of a package that is not among those left alone."""
-    return name.partition(".")[0] not in _UNCHANGING
+    """Whether a module of this name is the user's, or of a package that is not among those left alone.
+
+    Torch's distributions ask for the values of tensors, and are converted as the user's code is.
+    """
+    return name.partition(".")[0] not in _UNCHANGING or name.startswith("torch.distributions")
 
 
 def is_empty(cell: types.CellType) -> bool:

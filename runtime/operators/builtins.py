@@ -147,8 +147,6 @@ _FLOATS = (
     *(time.time, time.perf_counter, time.monotonic, time.process_time),
 )
 
-_OTHER_RANDOM = (random.choice, random.choices, random.sample, random.shuffle)
-
 # Python's function -> the operator that takes its place in converted code.
 REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.int: int_,
@@ -165,10 +163,6 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     torch.set_grad_enabled: set_grad_enabled,
     **{function: _drawn(function, float) for function in _FLOATS},
     **{function: _drawn(function, int) for function in (random.randint, random.randrange, random.getrandbits)},
-    **{
-        function: _refused("D2S301", function, "gives another answer at each run", "draw it with torch")
-        for function in _OTHER_RANDOM
-    },
     **{
         function: _refused("D2S302", function, "gives all variables at once", "name those that are needed")
         for function in (builtins.globals, builtins.locals)

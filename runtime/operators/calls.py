@@ -36,8 +36,6 @@ from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
 
-# Those of the functions with an operator of their own that are methods, such as `random.random`.
-_METHODS = frozenset(function for function in REPLACEMENTS if isinstance(function, types.MethodType))
 # The hooks of all modules: torch keeps them in globals of its own.
 GLOBAL_HOOKS = [Global(vars(torch.nn.modules.module), name) for name in GLOBAL_HOOK_TABLES]
 _LOGGING = frozenset("debug info warning warn error critical exception log".split())
@@ -98,7 +96,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, types.FunctionType):
         return _converted_function(recorder, function)
     if isinstance(function, types.MethodType):
-        if function in _METHODS:
+        if function in REPLACEMENTS:  # such as `random.random`
             return REPLACEMENTS[function]
         if isinstance(function.__self__, logging.Logger) and function.__name__ in _LOGGING:
             return _effect(recorder, function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ def get_item(owner: Any, key: Any) -> Any:
         return owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_number(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
+    if type(owner) in (str, range) and (key_number := _as_number(recorder, key)) is not None:
+        make = recorder.text_call if isinstance(owner, str) else partial(recorder.number_call, kind=int)
+        return make(operator.getitem, (owner, key_number))
     if type(owner) is dict and (kind := _kind_of_key(key)) is not None:
         return _at_key(owner, key, kind)
     need_table(owner, key)

@@ -9,7 +9,7 @@ from typing import Any
 
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
-from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
@@ -29,7 +29,7 @@ def shown(value: Any) -> Any:
         return recorder.text_call(str, (value,))
     method: Any = type(value).__str__
     if is_users_function(inspect.unwrap(method)):
-        return method(value)
+        return recording_form(recorder, method)(value)
     if method is KeyError.__str__ and len(value.args) == 1:
         return quoted(value.args[0])
     if isinstance(value, BaseException) and method is BaseException.__str__:
@@ -50,7 +50,7 @@ def quoted(value: Any) -> Any:
     if fields is not None:
         return _call_shown(kind.__qualname__, ((f"{name}=", getattr(value, name)) for name in fields))
     if is_users_function(inspect.unwrap(method)):
-        return method(value)
+        return recording_form(recorder, method)(value)
     if kind in _BRACKETS:
         return _BRACKETS[kind](value)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -58,6 +58,11 @@ def quoted(value: Any) -> Any:
     if method is BaseException.__repr__:
         return _call_shown(kind.__name__, (("", argument) for argument in value.args))
     return repr(value)
+
+
+def recording_form(recorder: Recorder, method: Any) -> Any:
+    """The form of a special method that records what it does; a class in reach has such ones already."""
+    return recorder.convert(method) if is_users_function(method) else method
 
 
 def joined(parts: Iterable[Any]) -> Any:

@@ -9,7 +9,7 @@ import string
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from d2s.runtime.operators.shown import PLAIN, joined, quoted, shown
+from d2s.runtime.operators.shown import PLAIN, joined, quoted, recording_form, shown
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
@@ -29,11 +29,12 @@ def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
     recorder = recorder_for(value, specification)
     if recorder is not None:
         return recorder.text_call(format, (value, specification))
-    if active_recorder() is None or type(value) in PLAIN:
+    recorder = active_recorder()
+    if recorder is None or type(value) in PLAIN:
         return format(value, specification)
     method: Any = type(value).__format__
     if is_users_function(inspect.unwrap(method)):
-        return method(value, specification)
+        return recording_form(recorder, method)(value, specification)
     if method is object.__format__ and not specification:
         return shown(value)
     return format(value, specification)

@@ -19,6 +19,7 @@ from d2s.runtime.operators.writes import READERS, block_changed, note_attribute,
 from d2s.runtime.recording.journal import CONTAINERS
 from d2s.runtime.recording.locations import for_the_user
 from d2s.runtime.recording.numbers import RunTimeBool, is_run_time_number
+from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.recording.tables import KINDS
@@ -57,6 +58,8 @@ def of_c(function: Any) -> Any:
     if isinstance(owner, BaseException) and function.__name__ == "__init__":
         note_attribute(owner, "args")
         return function
+    if isinstance(owner, types.GeneratorType):
+        return _of_generator(function)
     keeps = owner is not None and not isinstance(owner, _KEEP_NOTHING) and function.__name__ not in _SETTERS
 
     def noted(*args: Any, **kwargs: Any) -> Any:
@@ -69,6 +72,18 @@ def of_c(function: Any) -> Any:
             return knowing_texts(function)(*args, **kwargs)
 
     return noted
+
+
+def _of_generator(method: Any) -> Any:
+    """`send`, `throw` and `close` of a generator: what they do to it can't be undone."""
+
+    def called(*args: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.once("runs a generator")
+        return method(*args)
+
+    return called
 
 
 def knowing_texts(function: Any) -> Any:

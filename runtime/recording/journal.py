@@ -6,6 +6,7 @@ and in the end leaves the user's objects as they were.
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections import Counter, deque
 from contextvars import ContextVar
@@ -109,8 +110,8 @@ class AttributeLocation(NamedLocation):
         """Whether the attribute is one of the class, which a write would hide and not change."""
         if self.name in getattr(self.owner, "__dict__", {self.name: None}):
             return False
-        of_class = getattr(type(self.owner), self.name, MISSING)
-        return of_class is not MISSING and not hasattr(of_class, "__set__")
+        of_class = inspect.getattr_static(type(self.owner), self.name, MISSING)
+        return of_class is not MISSING and not hasattr(type(of_class), "__set__")
 
     def write(self, value: Any) -> None:
         if value is not MISSING:

@@ -17,7 +17,10 @@ TORCH_FOLDER = torch.__file__.removesuffix("__init__.py")
 # Code that is recorded as it is: torch's public calls are the ops, the others know nothing of tensors.
 _LEFT_ALONE = (TORCH_FOLDER, os.path.join(os.path.dirname(os.path.dirname(TORCH_FOLDER)), "numpy", ""))
 # Of torch's modules, those that ask for the values of tensors: converted as the user's are.
-_ASKING = (os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),)
+_ASKING = (
+    os.path.join(TORCH_FOLDER, "nn", "modules", "batchnorm.py"),
+    os.path.join(TORCH_FOLDER, "distributions", ""),
+)
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
 # A place of the code: the code object, and the instruction in it. Or a part of what is made at a place, such as its
@@ -61,7 +64,7 @@ def is_left_alone(code: types.CodeType) -> bool:
 
 @cache
 def _is_left_alone(filename: str) -> bool:
-    if filename in _ASKING:
+    if filename.startswith(_ASKING):
         return False
     if is_own(filename) or filename.startswith((*_LEFT_ALONE, *_ignored)):
         return True
@@ -75,6 +78,8 @@ def is_users_function(thing: object) -> TypeGuard[types.FunctionType]:
 
 def is_users(code: types.CodeType) -> bool:
     """Whether a code object is in a file of the user's, or of a package that is none of the above."""
+    if code.co_filename.startswith(TORCH_FOLDER):
+        return False
     return not is_left_alone(code) and not code.co_filename.startswith("<")
 
 

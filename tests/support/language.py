@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import io
+import random
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from compare import gradients, outcome, same, tensors_in
 
@@ -111,6 +113,8 @@ def observe(function: Callable[..., Any], args: tuple[Any, ...], grad: bool = Fa
     for tensor in tensors_in(args) if grad else ():
         tensor.requires_grad_(tensor.is_floating_point())
     torch.manual_seed(0)
+    random.seed(0)
+    numpy.random.seed(0)
     printed = io.StringIO()
     with redirect_stdout(printed):
         answer = outcome(function, *args)

@@ -43,7 +43,7 @@ def yield_from(x):
     return list(both(x))
 
 
-@feature("a generator driven by send", X, -X, missing="its state isn't followed", code="D2S307")
+@feature("a generator driven by send", X, -X)
 def sends(x):
     machine = running()
     next(machine)
