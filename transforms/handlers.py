@@ -35,7 +35,7 @@ class _Handlers(OwnStatements):
         at = node.body[0]
         caught = thunk(_caught(node))
         self.generic_visit(node)
-        template = "with operators.handling(caught): body"
+        template = f"with operators.handling(caught{', True' if node.finalbody else ''}): body"
         node.body = statements(template, at, operators=OPERATORS, caught=caught, body=node.body)
         if node.handlers:
             first = statements("try: pass\nexcept operators.Unwinding: raise", at, operators=OPERATORS)
@@ -56,11 +56,11 @@ class _Handlers(OwnStatements):
 
 
 def _caught(node: Any) -> Any:
-    """The expression of the exceptions that a `try` catches or sees."""
-    if node.finalbody or any(handler.type is None for handler in node.handlers):
+    """The expression of the exceptions that a `try` catches."""
+    if any(handler.type is None for handler in node.handlers):
         return expression("operators.ANYTHING", node.body[0], operators=OPERATORS)
     types = [handler.type for handler in node.handlers]
-    return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), types[0])
+    return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), node.body[0])
 
 
 def _may_leave(block: list[Any]) -> bool:

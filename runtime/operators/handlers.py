@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from d2s.runtime.errors import Unwinding
+from d2s.runtime.recording.attempts import Handler
+from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
 
-# What a `finally` and a `with` see, and a bare `except` catches.
+# What a bare `except` catches.
 ANYTHING = BaseException
 
 
 @contextmanager
-def handling(caught: Callable[[], Any]) -> Iterator[None]:
-    """Around the body of a `try`; `caught()` gives the class of the exceptions that it catches, or several."""
+def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
+    """Around the body of a `try`; `caught()` gives the class of the exceptions that it catches, or several.
+
+    `sees` is whether it has a `finally`.
+    """
     recorder = active_recorder()
     if recorder is None:
         yield
         return
-    recorder.handlers.append(caught)
+    recorder.handlers.append(Handler(caught, recorder.region, sees))
     try:
         yield
     finally:
@@ -40,12 +46,17 @@ def entered(manager: Any) -> Any:
     return _Entered(manager)
 
 
+def may_swallow(manager: Any) -> bool:
+    """Whether a context manager may end an exception: one of the user's classes, or `contextlib.suppress`."""
+    return isinstance(manager, suppress) or is_users_function(inspect.unwrap(type(manager).__exit__))
+
+
 class _Entered:
     """A context manager that sees exceptions, entered while recording."""
 
     def __init__(self, manager: Any):
         self._manager = manager
-        self._handling = handling(lambda: ANYTHING)
+        self._handling = handling(lambda: ANYTHING if may_swallow(manager) else ())
 
     def __enter__(self) -> Any:
         entered = self._manager.__enter__()

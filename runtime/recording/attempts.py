@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -82,12 +83,32 @@ _OF_OLD = (torch.cholesky, torch.Tensor.cholesky, torch.inverse, torch.Tensor.in
 _may_raise(torch.linalg.LinAlgError, _has_values, (*_LINEAR, *_OF_OLD))
 
 
-def failure_of(call: Call, caught: Iterable[Callable[[], Any]]) -> Failure | None:
-    """What a call may raise that one of the handlers around it would catch; None for nothing."""
+@dataclass(frozen=True)
+class Handler:
+    """What is around a piece of code: `caught()` tells which classes it catches, `region` is where it stands.
+
+    Where `sees` is true it is shown all others, too, such as by a `finally`.
+    """
+
+    caught: Callable[[], Any]
+    region: Any
+    sees: bool = False
+
+    def minds(self, failure: Failure) -> bool:
+        """Whether it matters to it that an exception of a class is raised; out of a loop, none can get further."""
+        return issubclass(failure, self.caught()) or (self.sees and not self.region.inner)
+
+
+def failure_of(call: Call, handlers: Iterable[Handler], region: Any) -> Failure | None:
+    """What a call may raise that a handler around it, in its region, would catch; None for nothing.
+
+    Out of a loop of the program an exception can't be caught: there the call is made as it is.
+    """
     found = _FAILURES.get(call.target)
     if found is None or not found[1](call):
         return None
-    return found[0] if any(issubclass(found[0], classes()) for classes in caught) else None
+    around = (handler for handler in handlers if handler.region is region)
+    return found[0] if any(handler.minds(found[0]) for handler in around) else None
 
 
 def emit_attempt(recorder: Recorder, call: Call, kind: Failure) -> None:

@@ -36,7 +36,7 @@ from d2s.runtime.ir.program import (
     values_in,
 )
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
-from d2s.runtime.recording.attempts import emit_attempt, failure_of
+from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
@@ -144,8 +144,7 @@ class Recorder(TorchFunctionMode):
         self.region: Region | None = None
         self.block = Block()
         self.facts = Facts()
-        # What the handlers around this point would catch, each as a function that tells.
-        self.handlers: list[Callable[[], Any]] = []
+        self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
         self.reads = Reads(self.journal)
         self.outside = modes()
@@ -285,7 +284,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """Add a call of objects that stand for values."""
         call = self._call(target, args, kwargs, result, effects)
-        failure = failure_of(call, self.handlers)
+        failure = failure_of(call, self.handlers, self.region)
         if failure is None:
             self.emit(call)
         else:
