@@ -1,4 +1,4 @@
-"""Which variables statements bind and read, and which are live where, for `if`s and loops."""
+"""Which variables statements bind and read, and which are live where, for `if`s, loops and `try`s."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATEMENTS_THAT_KILL = (gast.Assign, gast.AnnAssign, gast.Import, gast.ImportFr
 
 @dataclass(frozen=True)
 class Activity:
-    """What one `if` or loop does to the variables of its function, in source order.
+    """What one `if`, loop or `try` does to the variables of its function, in source order.
 
     `carried`: bound inside, and needed after or by another trip; `scratch`: bound inside from a value that it
     had before, and not needed after; `local`: bound before it is read, and not needed after.
@@ -98,7 +98,7 @@ def _captured(function: Any) -> Names:
 
 
 def transform(node: Any, context: Context) -> Any:
-    """Give each `if` and loop in the functions of a tree an attribute `activity`; changes nothing else."""
+    """Give each `if`, loop and `try` in the functions of a tree an attribute `activity`; changes nothing else."""
 
     def change(function: Any) -> Any:
         analysis = _Liveness(function)
@@ -177,8 +177,9 @@ class _Liveness:
             inside |= self.block(handler.body, elsewhere) | (read_names(handler.type) if handler.type else NONE)
         # Any statement of the body may be the last one before a handler.
         elsewhere |= inside
-        reached = self.block(node.body, elsewhere)
-        return reached | elsewhere
+        reached = self.block(node.body, elsewhere) | elsewhere
+        self._note(node, [node], reached, live)
+        return reached
 
     def _note(self, node: Any, inside: Iterable[Any], live_in: Names, live_out: Names) -> None:
         bound = bound_names(list(inside))

@@ -19,6 +19,7 @@ from d2s.transforms import (
     loops,
     returns,
     supers,
+    tries,
     writes,
 )
 from d2s.transforms.context import Context
@@ -45,6 +46,8 @@ def passes() -> list[tuple[str, Pass]]:
         ("activity", activity.transform),
         ("ifs", ifs.transform),
         ("loops", loops.transform),
+        ("tries", tries.transform),
+        # Also into the functions that the passes before have made.
         ("handlers", handlers.transform),
         # After ifs and loops, whose bodies they look into; calls of the operators themselves stay as they are.
         ("calls", calls.transform),

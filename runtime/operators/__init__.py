@@ -25,7 +25,7 @@ from d2s.runtime.operators.decisions import (
     or_test,
 )
 from d2s.runtime.operators.generators import generator
-from d2s.runtime.operators.handlers import ANYTHING, entered, handling, unwinding
+from d2s.runtime.operators.handlers import ANYTHING, entered, handling, joined, unwinding
 from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.tables import dict_, set_
@@ -67,6 +67,7 @@ __all__ = [
     "if_",
     "if_expression",
     "is_",
+    "joined",
     "listed",
     "not_",
     "or_",

@@ -9,12 +9,24 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from d2s.runtime.errors import Unwinding
+from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
+from d2s.runtime.recording.joins import record_joined
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
 
 # What a bare `except` catches.
 ANYTHING = BaseException
+
+
+def joined(attempt: Region, carried: tuple[str, ...], scratch: tuple[str, ...] = ()) -> None:
+    """`attempt()`, which is a `try`; `carried` and `scratch` are as those of `if_`."""
+    recorder = active_recorder()
+    if recorder is None:
+        attempt()
+        return
+    places = shared_locations([attempt], carried), shared_locations([attempt], scratch)
+    record_joined(recorder, attempt, *places)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def failure_of(call: Call, handlers: Iterable[Handler], region: Any) -> Failure 
     found = _FAILURES.get(call.target)
     if found is None or not found[1](call):
         return None
-    around = (handler for handler in handlers if handler.region is region)
+    around = (handler for handler in handlers if handler.region.loop is region.loop)
     return found[0] if any(handler.minds(found[0]) for handler in around) else None
 
 

@@ -67,7 +67,7 @@ def record_branch(
             return other()  # what follows is on the other side only
         sides.append(side)
     region.open.pop()
-    merge = _Merge(recorder)
+    merge = Merge(recorder)
     try:
         merged = merge.places(before, sides, scratch)
         answer = merge.things(sides[0].answer, sides[1].answer)
@@ -130,7 +130,7 @@ def _record_side(
     return Side(head, tail, answer, after)
 
 
-class _Merge:
+class Merge:
     """What two sides left, made one; `results` are the values that this takes, each with what the sides yield."""
 
     def __init__(self, recorder: Recorder):

@@ -503,6 +503,8 @@ class Recorder(TorchFunctionMode):
         """
         assert self.region is not None
         self.region.fork_open()
+        if self.region.around is not None:
+            raise self.region.dissolved()
         if self.region.inner:
             reason = f"a loop on values of tensors {what}"
             raise CaptureError("D2S206", reason, "do it before the loop, or after", user_location())

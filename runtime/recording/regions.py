@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.ir.program import Block, Branch, Terminator, Value
@@ -21,6 +21,8 @@ MOST_PATHS = 64
 MOST_DECISIONS = 40
 
 Path = tuple[bool, ...]
+Answer = TypeVar("Answer")
+Part = TypeVar("Part")
 
 
 class Restart(Unwinding):
@@ -43,7 +45,8 @@ class Region:
 
     `forked` holds the keys of the constructs that could not be recorded as such and fork instead: the number of the
     condition for an `if`, `loop_key` for a loop; `open` those of the constructs that are being recorded now.
-    `inner` is true for the body of a loop. The section since the last decision begins with the block `head`;
+    `inner` is true in the body of a loop. A statement that forks and joins again is a region in that `around` it, of
+    which it is the construct `key`. The section since the last decision begins with the block `head`;
     `sections` are those before, by their first and last blocks.
     """
 
@@ -55,10 +58,23 @@ class Region:
     forked: set[Hashable] = field(default_factory=set)
     open: list[Hashable] = field(default_factory=list)
     inner: bool = False
+    around: Region | None = None
+    key: Hashable = None
     paths: int = 0
     highest: int = 0
     _starts: dict[Path, int] = field(default_factory=dict)
     _conditions: dict[Path, Value] = field(default_factory=dict)
+
+    @property
+    def loop(self) -> Region:
+        """The region of the body of the loop that this is in, or of the function."""
+        return self if self.around is None else self.around.loop
+
+    def dissolved(self) -> BaseException:
+        """Have the forks of this region be those of the region around it, when that is run again."""
+        assert self.around is not None
+        self.around.forked.add(self.key)
+        return Restart(self.around)
 
     def decide(self, condition: Value) -> bool:
         """Take a side of a condition, for this run of the region."""
@@ -112,16 +128,39 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
 
     Leaves the journal and the state of the user's objects as they are after some one path.
     """
-    outer = recorder.region
-    outer_block = recorder.block
-    region = Region(recorder, inner=outer is not None)
+    region = Region(recorder, inner=recorder.region is not None)
+
+    def finish(head: Block, terminator: Terminator) -> Block:
+        recorder.block.terminator = terminator
+        return head
+
+    def combine(condition: Value, first: Block, last: Block, then: Block, orelse: Block) -> Block:
+        last.terminator = Branch(condition, then, orelse)
+        return first
+
+    return explore(region, run, finish, combine)
+
+
+def explore(
+    region: Region,
+    run: Callable[[], Answer],
+    finish: Callable[[Block, Answer], Part],
+    combine: Callable[[Value, Block, Block, Part, Part], Part],
+) -> Part:
+    """Run every path through a region.
+
+    `finish(head, answer)` makes the part of the program after the last decision of a path, which begins as `head`;
+    `combine(condition, first, last, then, orelse)` that of the section `first` to `last` with the decision at its end.
+    """
+    recorder = region.recorder
+    outer, outer_block = recorder.region, recorder.block
     recorder.region = region
     mark = recorder.journal.mark()
     facts = recorder.facts.copy()
     start = recorder.next_number
     region.highest = start
 
-    def run_path(path: Path) -> Terminator:
+    def run_path(path: Path) -> Answer:
         while True:
             recorder.journal.undo(mark)
             recorder.next_number = start
@@ -130,16 +169,16 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
             region.forced, region.taken, region.sections, region.open = path, [], [], []
             try:
                 with recorder.same_modes():
-                    terminator = run()
+                    answer = run()
             except Restart as restart:
                 if restart.region is not region:
                     raise
             else:
                 region.highest = max(region.highest, recorder.next_number)
-                return terminator
+                return answer
 
-    def record(path: Path) -> Block:
-        """The block of what follows the last decision of a path."""
+    def part(path: Path) -> Part:
+        """What follows the last decision of a path, with all other ways that it can go from there."""
         region.paths += 1
         if region.paths > MOST_PATHS:
             raise CaptureError(
@@ -147,21 +186,17 @@ def record_region(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
                 f"more than {MOST_PATHS} paths lead through decisions that can't be merged",
                 "give the variables the same type, and dicts the same keys, whichever branch is taken",
             )
-        terminator = run_path(path)
-        recorder.block.terminator = terminator
-        sections, rest = region.sections, region.head
-        taken = region.taken
+        answer = run_path(path)
+        made = finish(region.head, answer)
+        sections, taken = region.sections, region.taken
         for index in reversed(range(len(path), len(taken))):
             prefix = tuple(side for _, side in taken[:index])
-            other = record((*prefix, False))
-            condition = taken[index][0]
-            first, last = sections[index]
-            last.terminator = Branch(condition, rest, other)
-            rest = first
-        return rest
+            other = part((*prefix, False))
+            made = combine(taken[index][0], *sections[index], made, other)
+        return made
 
     try:
-        return record(())
+        return part(())
     finally:
         recorder.region, recorder.block, recorder.facts = outer, outer_block, facts
         recorder.next_number = max(recorder.next_number, region.highest)
