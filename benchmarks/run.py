@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from captures import capture_costs
 from cases import CASES, CONTENDERS, IDENTITY, Case, Layers, inference, instances, training_step
 from rich import box
 from rich.console import Console
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="measurements of each contender")
     parser.add_argument("--cases", nargs="*", help="names of cases, if not all")
+    parser.add_argument("--longest", type=int, default=10_000, help="most ops of a function that is captured")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the figures go")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -48,7 +50,7 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         _import_all()
         rows = [row for case in track(chosen, "measuring") for row in measure_case(case, options.rounds)]
-        costs = call_costs(options.rounds)
+        costs = call_costs(options.rounds) | capture_costs(longest=options.longest)
     options.json.write_text(json.dumps({"machine": _machine(), "rows": rows, "costs": costs}, indent=1) + "\n")
     show(rows)
     for name, cost in costs.items():

@@ -150,7 +150,7 @@ def explore(
     """Run every path through a region.
 
     `finish(head, answer)` makes the part of the program after the last decision of a path, which begins as `head`;
-    `combine(condition, first, last, then, orelse)` that of the section `first` to `last` with the decision at its end.
+    `combine(condition, first, last, then, orelse)` that of the section `first` to `last` with a decision at its end.
     """
     recorder = region.recorder
     outer, outer_block = recorder.region, recorder.block
