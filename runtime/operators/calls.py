@@ -31,7 +31,7 @@ from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
-from d2s.runtime.recording.locations import is_left_alone, is_users_function
+from d2s.runtime.recording.locations import is_left_alone, is_users_function, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
@@ -159,12 +159,24 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
         return _effect(recorder, function)
     if is_left_alone(function.__code__):
         return _left(_around_converted(recorder, function))
+    refuse_coroutine(function)
     recorder.reachable.add_globals(function)
     note_stores(recorder, function)
     try:
         return recorder.convert(function)
     except CannotConvertError:
         return function  # it has no source: recorded as it is
+
+
+def refuse_coroutine(function: Any) -> None:
+    """Go on only if a call of a function runs it.
+
+    Raises:
+        CaptureError: it makes a coroutine or an asynchronous generator.
+    """
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        reason = f"{function.__name__} is `async`: an event loop runs it, in steps"
+        raise CaptureError("D2S309", reason, "make a function of the part that computes", user_location())
 
 
 def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.FunctionType:

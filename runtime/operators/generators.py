@@ -6,6 +6,8 @@ import types
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.recorder import active_recorder
 
 
@@ -30,15 +32,36 @@ class Given:
 
     def send(self, value: Any) -> Any:
         """As of a generator."""
-        return self._started().send(value)
+        return self._driven().send(value)
 
     def throw(self, *error: Any) -> Any:
         """As of a generator."""
-        return self._started().throw(*error)
+        return self._driven().throw(*error)
 
     def close(self) -> None:
         """As of a generator."""
-        self._started().close()
+        self._driven().close()
+
+    def _driven(self) -> Generator[Any, Any, Any]:
+        """The generator, by a call that can't be undone."""
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.once("runs a generator")
+        return self._started()
+
+    def output(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What the program calls, and with what, to hand it on.
+
+        Raises:
+            CaptureError: items of it were taken already.
+        """
+        if self._generator is not None:
+            reason = "a generator of which items were taken is handed on"
+            raise CaptureError("D2S307", reason, "hand on a list of the rest", user_location())
+        return self._made()
+
+    def _made(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        raise NotImplementedError
 
     def _started(self) -> Generator[Any, Any, Any]:
         if self._generator is None:
@@ -58,6 +81,21 @@ def _nothing() -> Generator[Any, Any, Any]:
     yield from ()
 
 
+def given_by(items: Iterable[Any], element: Any, keep: Any, nested: bool) -> Generator[Any, Any, Any]:
+    """The items of a generator expression, one by one."""
+    for item in items:
+        if keep is None or keep(item):
+            if nested:
+                yield from element(item)
+            else:
+                yield element(item)
+
+
+def called(function: Callable[[], Any]) -> Any:
+    """`function()`."""
+    return function()
+
+
 class Generated(Given):
     """What a generator expression gives: `element(item) for item in items if keep(item)`.
 
@@ -73,12 +111,10 @@ class Generated(Given):
 
     def given(self) -> Generator[Any, Any, Any]:
         """Its items, one by one."""
-        for item in self.items:
-            if self.keep is None or self.keep(item):
-                if self.nested:
-                    yield from self.element(item)
-                else:
-                    yield self.element(item)
+        return given_by(self.items, self.element, self.keep, self.nested)
+
+    def _made(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return given_by, (self.items, self.element, self.keep, self.nested)
 
 
 class Yielded(Given):
@@ -88,6 +124,9 @@ class Yielded(Given):
         super().__init__()
         self.pushed = pushed
         self.given = pulled  # type: ignore[method-assign]
+
+    def _made(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return called, (self.given,)
 
 
 class Enumerated(Given):
@@ -103,6 +142,9 @@ class Enumerated(Given):
     def given(self) -> Generator[Any, Any, Any]:
         """Its pairs, one by one."""
         yield from enumerate(self.items, self.start)
+
+    def _made(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return enumerate, (self.items, self.start)
 
 
 def is_fresh(items: Any) -> bool:

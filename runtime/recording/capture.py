@@ -12,7 +12,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.autograd import recording_autograd
-from d2s.runtime.operators.calls import converting_modules
+from d2s.runtime.operators.calls import converting_modules, refuse_coroutine
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
@@ -49,6 +49,7 @@ def capture(
     Raises:
         CaptureError: something in it can't be part of a program.
     """
+    refuse_coroutine(function)
     reachable = Reachable()
     for parameter, value in bound.arguments.items():
         reachable.add_root(Argument(parameter), value)

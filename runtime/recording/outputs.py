@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import collections
 import enum
+import sys
 import types
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
+from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
 from d2s.runtime.ir.sources import Constant, Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
@@ -28,6 +30,7 @@ from d2s.runtime.recording.journal import (
     Location,
 )
 from d2s.runtime.recording.lifting import attribute_source
+from d2s.runtime.recording.locations import is_own, user_location
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of
@@ -120,11 +123,27 @@ class Outputs:
             return self._call(kind, thing.default_factory, self._contents(thing))
         if kind is slice:
             return slice(self.tree(thing.start), self.tree(thing.stop), self.tree(thing.step))
+        if is_own(getattr(sys.modules.get(kind.__module__), "__file__", None) or ""):
+            target, args = thing.output()  # one of ours that stands for a generator
+            return self._call(target, *map(self.tree, args))
+        if isinstance(thing, Iterator) and kind.__module__ == "builtins":
+            return self._iterator(thing)
         attributes = own_attributes(thing)
         if attributes is None or kind.__module__ == "builtins":
             return self.recorder.operand(thing)
         held = self._contents(thing) if isinstance(thing, CONTAINERS) else None
         return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()}, held)
+
+    def _iterator(self, thing: Any) -> Tree:
+        """One of Python's own iterators, where it stands."""
+        if isinstance(thing, types.GeneratorType):
+            reason = "a generator is handed on, which can't be made anew at each run"
+            raise CaptureError("D2S307", reason, "hand on a list, or a function that makes it", user_location())
+        make, args, *state = thing.__reduce__()
+        made = self._call(make, *map(self.tree, args))
+        if state:
+            self.recorder.emit_call(type(thing).__setstate__, (made, state[0]), {}, None, ORDERED)
+        return made
 
     def _contents(self, container: Any) -> Tree:
         if isinstance(container, dict):

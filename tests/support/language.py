@@ -7,7 +7,7 @@ import importlib.util
 import io
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +117,16 @@ def observe(function: Callable[..., Any], args: tuple[Any, ...], grad: bool = Fa
     numpy.random.seed(0)
     printed = io.StringIO()
     with redirect_stdout(printed):
-        answer = outcome(function, *args)
+        answer = _used_up(outcome(function, *args))
     found = gradients(answer, args) if grad else []
     return answer, printed.getvalue(), args, found
+
+
+def _used_up(answer: Any) -> Any:
+    """An answer with the items of an iterator in its place, and its type: iterators can't be compared."""
+    if type(answer) is tuple:
+        return tuple(map(_used_up, answer))
+    return (type(answer), list(answer)) if isinstance(answer, Iterator) else answer
 
 
 def _state(module: torch.nn.Module) -> dict[str, Any]:

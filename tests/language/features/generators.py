@@ -153,3 +153,47 @@ def kept(x):
         if v > number:
             break
     return list(given)
+
+
+def running_total():
+    total = 0
+    while True:
+        value = yield total
+        if value is None:
+            return
+        total = total + value
+
+
+@feature("a generator that only one branch drives", X, -X)
+def driven_in_a_branch(x):
+    machine = running_total()
+    next(machine)
+    if x.sum() > 0:
+        machine.send(x)
+    return machine.send(x * 2)
+
+
+@feature("iterators that are handed on: of a generator, enumerate, zip, map, reversed", X, -X)
+def handed_on(x):
+    def positive():
+        for value in x:
+            if value > 0:
+                yield value
+
+    made = (
+        positive(),
+        (v * 2 for v in x if v > 0),
+        enumerate([x, x * 2]),
+        zip([x], [-x], strict=True),
+        reversed([x, -x]),
+    )
+    return made
+
+
+@feature(
+    "a generator that is handed on when an item was taken", X, missing="it can't be begun anew", code="D2S307", ways=1
+)
+def begun(x):
+    made = iter((v * 2 for v in x))
+    next(made)
+    return made
