@@ -71,6 +71,15 @@ class FakeWorld:
         self.shape_env = ShapeEnv()
         self.mode = FakeTensorMode(shape_env=self.shape_env)
 
+    @contextmanager
+    def taking_real_tensors(self) -> Iterator[None]:
+        """While code is tried that reads real tensors, of which fakes are made on the way."""
+        before, self.mode.allow_non_fake_inputs = self.mode.allow_non_fake_inputs, True
+        try:
+            yield
+        finally:
+            self.mode.allow_non_fake_inputs = before
+
     def fake(self, tensor: torch.Tensor, unknown: Collection[int] = ()) -> torch.Tensor:
         """A fake that stands for a real tensor: same type and autograd role.
 

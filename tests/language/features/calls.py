@@ -205,10 +205,3 @@ class Deeper(Wrapped):
         y = super().forward(x, x * 2, scale=2.0, slope=0.5)
         rest = (x,) if y.sum() > 0 else (x, x)
         return super().forward(y, *rest)
-
-
-@feature("torch.func around functions of the user", X, -X, missing="their tensors can't be recorded", code="D2S405")
-def transforms(x):
-    slope = torch.func.grad(lambda v: (v * v).sum())(x)
-    rows = torch.func.vmap(lambda v: v * 2 + 1)(torch.stack([x, x]))
-    return slope if x.sum() > 0 else rows
