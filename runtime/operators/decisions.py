@@ -13,8 +13,8 @@ from d2s.runtime.operators.staging import Region, Thunk, recorder_for, shared_lo
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.staged import is_run_time_key, is_staged
-from d2s.runtime.recording.tables import KINDS
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.tables import KINDS, is_run_time_key
 
 
 def if_(

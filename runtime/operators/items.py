@@ -16,8 +16,8 @@ from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
-from d2s.runtime.recording.staged import is_run_time_key, is_staged
-from d2s.runtime.recording.tables import KINDS
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.tables import KINDS, is_run_time_key
 from d2s.runtime.recording.texts import is_run_time_text
 
 _SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ParameterList)

@@ -14,8 +14,7 @@ from d2s.runtime.operators.items import get_item
 from d2s.runtime.operators.writes import READERS, note_contents
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.staged import is_run_time_key
-from d2s.runtime.recording.tables import KINDS, is_run_time_table
+from d2s.runtime.recording.tables import KINDS, is_run_time_key, is_run_time_table
 
 
 def _constructor(kind: Any) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from d2s.runtime.ir.program import Value
 from d2s.runtime.recording.locations import Site, is_own
 from d2s.runtime.recording.regions import RecordAgain
+from d2s.runtime.recording.staged import RunTimeValue
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -26,7 +27,7 @@ class ChoiceUsed(RecordAgain):
         self.settle = lambda: recorder.no_choices.add(site)
 
 
-class RunTimeChoice:
+class RunTimeChoice(RunTimeValue):
     """One of several things; `kinds` are their classes, `site` is the place of the code that chooses."""
 
     __slots__ = ("kinds", "recorder", "site", "value")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from d2s.runtime.ir.program import ORDERED, Value
+from d2s.runtime.recording.staged import RunTimeValue
 
 
-class RunTimeHandle:
+class RunTimeHandle(RunTimeValue):
     """The handle of a hook, known only when the program runs."""
 
     def __init__(self, recorder: Any, value: Value):

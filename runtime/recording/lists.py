@@ -17,6 +17,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PURE, Effects, Value
 from d2s.runtime.recording.locations import Site
 from d2s.runtime.recording.numbers import number_kind
+from d2s.runtime.recording.staged import RunTimeValue
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -33,11 +34,9 @@ def is_run_time_list(thing: object) -> bool:
     return type(thing) is RunTimeList
 
 
-class RunTimeSequence:
+class RunTimeSequence(RunTimeValue):
     """What lists and tuples share. `value` is the value in the program; to Python itself they are empty."""
 
-    value: Value
-    recorder: Recorder
     kind: Any
 
     def item_spec(self) -> Spec | None:

@@ -16,14 +16,13 @@ import torch
 
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import Value
+from d2s.runtime.recording.staged import RunTimeValue
 
 
-class RunTimeNumber:
+class RunTimeNumber(RunTimeValue):
     """What the three kinds share. `value` is the number's value in the program."""
 
-    value: Value
     kind: type
-    recorder: Any
 
     def __bool__(self) -> bool:
         return bool(self.recorder.decide(self))

@@ -1,4 +1,4 @@
-"""The question that the runtime asks most: is this known only when the program runs?"""
+"""What stands for the values that are known only when the program runs, and the question whether something does."""
 
 from __future__ import annotations
 
@@ -6,32 +6,21 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.recording.choices import is_run_time_choice
-from d2s.runtime.recording.handles import RunTimeHandle
-from d2s.runtime.recording.lists import is_run_time_sequence
-from d2s.runtime.recording.numbers import is_run_time_number
-from d2s.runtime.recording.tables import is_run_time_table
-from d2s.runtime.recording.texts import is_run_time_text
+from d2s.runtime.ir.program import Value
+
+
+class RunTimeValue:
+    """Something other than a tensor that is known only when the program runs.
+
+    What it stands for, `value`, never changes, though the list or dict that this is may.
+    """
+
+    __slots__ = ()
+
+    value: Value
+    recorder: Any
 
 
 def is_staged(thing: object) -> bool:
     """Whether a value is known only when the program runs."""
-    if (
-        isinstance(thing, torch.Tensor)
-        or is_run_time_number(thing)
-        or is_run_time_text(thing)
-        or is_run_time_sequence(thing)
-        or is_run_time_table(thing)
-    ):
-        return True
-    return type(thing) is RunTimeHandle or is_run_time_choice(thing)
-
-
-def is_run_time_key(key: Any) -> bool:
-    """Whether the hash of a key is known only when the program runs.
-
-    That of a tensor is the object's, and that of a choice has the recording fork.
-    """
-    if isinstance(key, tuple) and not is_staged(key):
-        return any(map(is_run_time_key, key))
-    return is_staged(key) and not isinstance(key, torch.Tensor) and not is_run_time_choice(key)
+    return isinstance(thing, torch.Tensor) or issubclass(type(thing), RunTimeValue)

@@ -14,8 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from d2s.runtime.ir.program import ORDERED, PURE, Effects, Value
+from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.locations import Site
+from d2s.runtime.recording.staged import RunTimeValue, is_staged
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -47,6 +51,16 @@ def is_run_time_table(thing: object) -> bool:
     return issubclass(type(thing), RunTimeTable)
 
 
+def is_run_time_key(key: Any) -> bool:
+    """Whether the hash of a key is known only when the program runs.
+
+    That of a tensor is the object's, and that of a choice has the recording fork.
+    """
+    if isinstance(key, tuple) and not is_staged(key):
+        return any(map(is_run_time_key, key))
+    return is_staged(key) and not isinstance(key, torch.Tensor) and not is_run_time_choice(key)
+
+
 def keys_of(table: Any) -> tuple[Any, ...]:
     """The keys of a dict, or the elements of a set."""
     return tuple(table)
@@ -62,7 +76,7 @@ def items_of(table: Any) -> tuple[Any, ...]:
     return tuple(table.items())
 
 
-class RunTimeTable:
+class RunTimeTable(RunTimeValue):
     """What dicts and sets share. `value` is the value in the program."""
 
     def __init__(self, recorder: Recorder, value: Value, origin: Origin):

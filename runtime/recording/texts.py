@@ -10,6 +10,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Value
 from d2s.runtime.recording.choices import ChoiceUsed
 from d2s.runtime.recording.locations import Site
+from d2s.runtime.recording.staged import RunTimeValue
 
 # The methods of a text by what they give; the others give lists and bytes.
 _TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace
@@ -22,7 +23,7 @@ _KINDS: dict[str, type] = {
 }
 
 
-class RunTimeText:
+class RunTimeText(RunTimeValue):
     """A str that is made when the program runs; it answers `str` when asked for its class.
 
     `site` is the place of the code that chooses one of several known ones, if that is what it is: where the text
