@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -205,6 +205,11 @@ def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
             setattr(owner, name, original)
         else:
             delattr(owner, name)
+
+
+def fakes_list_as_tensors() -> AbstractContextManager[None]:
+    """Have `tolist` of a fake be that of all tensors, which modes see."""
+    return replaced(FakeTensor, "tolist", torch.Tensor.tolist)
 
 
 @contextmanager

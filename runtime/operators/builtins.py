@@ -90,20 +90,22 @@ def type_(*args: Any) -> Any:
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `math` that gives a float, or a bool."""
+    """A function of `math`, all of whose answers are of one type."""
 
-    def operator(*args: Any) -> Any:
+    def operator(*args: Any, **kwargs: Any) -> Any:
         recorder = recorder_for(*args)
         if recorder is None:
-            return function(*args)
-        kind = type(function(*(1.0 for _ in args)))
-        return recorder.number_call(function, args, kind)
+            return function(*args, **kwargs)
+        kind = int if function in _OF_INTS else type(function(*(1.0 for _ in args)))
+        return recorder.number_call(function, args, kind, kwargs=kwargs)
 
     return operator
 
 
 _MATH = """acos asin atan atan2 cos cosh degrees exp expm1 fabs floor ceil trunc hypot isfinite isinf isnan log log10
-log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod"""
+log1p log2 pow radians sin sinh sqrt tan tanh copysign fmod remainder isclose erf erfc gamma lgamma cbrt exp2
+gcd lcm comb perm factorial isqrt"""
+_OF_INTS = frozenset({math.gcd, math.lcm, math.comb, math.perm, math.factorial, math.isqrt})
 
 
 def next_(iterator: Any, *default: Any) -> Any:

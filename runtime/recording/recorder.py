@@ -61,6 +61,7 @@ from d2s.runtime.torch_internals import (
     EffectsWatch,
     FakeWorld,
     autocast_dtypes,
+    fakes_list_as_tensors,
     forget_constant,
     is_fake,
     is_profiling,
@@ -191,6 +192,7 @@ class Recorder(TorchFunctionMode):
             stack.callback(recording.switch, recording.recorder, recording.suspended)
             recording.switch(self, False)
             stack.enter_context(without_logs_of_fakes())
+            stack.enter_context(fakes_list_as_tensors())
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)

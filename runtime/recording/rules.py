@@ -14,8 +14,10 @@ from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, PythonType
 from d2s.runtime.recording.hooks import registering
 from d2s.runtime.recording.lists import is_run_time_sequence
+from d2s.runtime.recording.locations import current_site
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder
+from d2s.runtime.recording.specs import OfPython
 
 
 def _truth(recorder: Recorder, tensor: torch.Tensor) -> bool:
@@ -175,11 +177,12 @@ def _layout(function: Any, kind: type) -> Any:
 def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
     """`tensor.tolist()`: a number for each element."""
     shape = recorder.type_of(tensor).shape
-    if None in shape:
-        raise CaptureError(
-            "D2S104", "tolist() of a tensor whose size is not known before the run", "iterate over the tensor"
-        )
     kind = _kind(tensor)
+    if shape == (None,) and not recorder.lists.is_refused(current_site()):
+        return recorder.lists.new_of(OfPython(kind), torch.Tensor.tolist, (tensor,))
+    if None in shape:
+        reason = "tolist() of a tensor whose size is not known before the run"
+        raise CaptureError("D2S104", reason, "iterate over the tensor")
     values = [recorder.fresh(PythonType(kind)) for _ in range(math.prod(shape))]  # type: ignore[arg-type]
     numbers = [recorder.number(kind, value) for value in values]
     recorder.emit_call(torch.Tensor.tolist, (tensor,), {}, _nested(tuple, values, shape))

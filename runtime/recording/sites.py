@@ -146,6 +146,12 @@ class Sites:
         self.recorder.emit_call(target, args, {}, value)
         return RunTimeList(self.recorder, value, site)
 
+    def new_of(self, spec: Spec, target: Callable[..., Any], args: tuple[Any, ...]) -> RunTimeList:
+        """The list of such items that a call makes, which the code that is running asks for."""
+        site = current_site()
+        self.widen(site, spec)
+        return self.new(target, args, site)
+
     def make_run_time(self, left: Any, right: Any, *contents: list[Any]) -> None:
         """Two containers, or specs of such, should be one: have them be of the run from now on, if they can be.
 

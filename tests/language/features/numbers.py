@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from language import feature
 
@@ -26,3 +28,32 @@ def in_a_list(x, n):
         stats[0] += i
         stats[1] *= 2
     return x * stats[0], stats
+
+
+@feature("math of whole numbers: gcd, comb, factorial, isqrt; isclose", X, -X * 2)
+def whole_numbers(x):
+    a, b = int(x[2].abs()), int(x[1].abs())
+    found = math.gcd(a, b), math.lcm(a, b), math.comb(a, b), math.factorial(b), math.isqrt(a)
+    return found, math.isclose(float(x[0]), 1.0, abs_tol=0.5), math.copysign(1.0, x[0].item())
+
+
+@feature("tolist of a tensor whose length only the run knows", X, -X, torch.zeros(3), ways=3)
+def listed(x):
+    positions = torch.nonzero(x > 0).squeeze(1).tolist()
+    return positions, len(positions), sum(positions), torch.tensor(positions, dtype=torch.long) * 2
+
+
+@feature("annotated variables, bound in branches and loops", X, -X)
+def annotated(x):
+    total: float = 0.0
+    later: torch.Tensor
+    if x.sum() > 0:
+        scale: float = 2.0
+        later = x
+    else:
+        scale: float = 3.0
+        later: torch.Tensor = -x
+    for i in range(int(x.abs().sum())):
+        step: int = i
+        total: float = total + step
+    return later * scale, total
