@@ -86,6 +86,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):
             return _of_text(recorder, function)
+        if isinstance(owner, list) and function.__name__ == "sort":
+            return functools.partial(REPLACEMENTS[list.sort], owner)
         if isinstance(owner, ContextVar):
             return of_context(recorder, function)
         if function in _EFFECTS:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import ORDERED, PythonType
+from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.builtins import REPLACEMENTS, display, len_
-from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.items import get_item
-from d2s.runtime.operators.writes import note_contents
+from d2s.runtime.operators.orders import positions, rearrange
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 
@@ -36,13 +35,11 @@ def chosen_positions(count: int, weights: Any, cumulative: Any, picked: int) -> 
 
 
 def _positions(recorder: Recorder, count: Any, target: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
-    """As many positions as `count` says, which a call gives."""
+    """As many positions as `count` says, drawn by a call."""
     if is_staged(count):
         reason = "how many things are picked by chance depends on values of tensors"
         raise CaptureError("D2S301", reason, "pick a number of them that is known, or draw with torch")
-    values = tuple(recorder.fresh(PythonType(int)) for _ in range(count))
-    recorder.emit_call(target, args, {}, values, ORDERED)
-    return tuple(recorder.stand_in(value) for value in values)
+    return positions(recorder, count, target, args, ORDERED)
 
 
 def choice(items: Any) -> Any:
@@ -59,10 +56,7 @@ def shuffle(items: Any) -> None:
     if recorder is None:
         random.shuffle(items)
         return
-    before = list_(items)
-    picked = [get_item(before, at) for at in _positions(recorder, len_(items), shuffled_positions, len_(items))]
-    note_contents(items)
-    items[:] = picked
+    rearrange(items, _positions(recorder, len_(items), shuffled_positions, len_(items)))
 
 
 def sample(items: Any, k: Any, *, counts: Any = None) -> Any:

@@ -1,10 +1,10 @@
-"""The operators for Python's functions of many items: `sum`, `any`, `sorted`, `list` and the like."""
+"""The operators for Python's functions of many items: `sum`, `any`, `list` and the like."""
 
 from __future__ import annotations
 
 import builtins
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -99,15 +99,6 @@ def tuple_(*args: Any) -> tuple[Any, ...]:
     return recorder.lists.derived_tuple(items.item_spec(), tuple, (items,))
 
 
-def sorted_(items: Iterable[Any], **kwargs: Any) -> list[Any]:
-    """`sorted(...)`."""
-    if active_recorder() is None:
-        return sorted(items, **kwargs)
-    result = list_(items)
-    result.sort(**kwargs)
-    return result
-
-
 REPLACEMENTS.update(
     {
         builtins.sum: sum_,
@@ -115,6 +106,5 @@ REPLACEMENTS.update(
         builtins.all: all_,
         builtins.list: list_,
         builtins.tuple: tuple_,
-        builtins.sorted: sorted_,
     }
 )

@@ -12,7 +12,7 @@ import torch
 from d2s.runtime.ir.program import PURE
 from d2s.runtime.operators.decisions import if_expression, or_test
 from d2s.runtime.operators.staging import recorder_for
-from d2s.runtime.recording.lists import is_run_time_sequence
+from d2s.runtime.recording.lists import is_run_time_sequence, list_position
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
@@ -20,6 +20,8 @@ from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.tables import KINDS, is_run_time_key
 from d2s.runtime.recording.texts import is_run_time_text
 
+# A list with more items is one of the run if one is written whose position only the run knows.
+MOST_CHOSEN = 16
 _SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ParameterList)
 
 
@@ -83,6 +85,30 @@ def _at_position(recorder: Recorder, owner: Any, position: Any) -> Any:
         return if_expression(is_it, lambda: owner[number], lambda: choose(number + 1))
 
     return choose(0)
+
+
+def need_list(owner: Any, position: Any) -> None:
+    """The length of a list changes at this position, or its items do: it must be of the run if only that knows it."""
+    recorder = recorder_for(position)
+    if recorder is not None and type(owner) is list:
+        recorder.lists.make_run_time(owner, owner)
+
+
+def set_at_position(recorder: Recorder, owner: list[Any], key: Any, value: Any) -> bool:
+    """`owner[key] = value` for a list of Python's own, at a position that only the run knows; whether it is one."""
+    key_number = _as_number(recorder, key)
+    if key_number is None:
+        return False
+    if len(owner) > MOST_CHOSEN:
+        need_list(owner, key)
+    position = recorder.number_call(list_position, (len(owner), key_number), int)
+    for number, item in enumerate(owner):
+        owner[number] = if_expression(position == number, partial(_same, value), partial(_same, item))
+    return True
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _kind_of_key(key: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.operators.decisions import if_expression
+from d2s.runtime.operators.items import need_list
 from d2s.runtime.operators.tables import need_table_for, of_table
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import READERS, block_changed, note_attribute, note_contents, note_object, unseen
@@ -54,7 +55,7 @@ def of_c(function: Any) -> Any:
     if isinstance(owner, CONTAINERS):
         if function.__name__ not in READERS:
             note_contents(owner)
-        return function
+        return _at_position(function) if function.__name__ in ("pop", "insert") else function
     if isinstance(owner, BaseException) and function.__name__ == "__init__":
         note_attribute(owner, "args")
         return function
@@ -72,6 +73,17 @@ def of_c(function: Any) -> Any:
             return knowing_texts(function)(*args, **kwargs)
 
     return noted
+
+
+def _at_position(method: Any) -> Any:
+    """`pop` and `insert` of a list of Python's own."""
+
+    def called(*args: Any) -> Any:
+        if args:
+            need_list(method.__self__, args[0])
+        return method(*args)
+
+    return called
 
 
 def _of_generator(method: Any) -> Any:

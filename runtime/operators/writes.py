@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.operators.items import get_item, need_table
+from d2s.runtime.operators.items import get_item, need_list, need_table, set_at_position
+from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.recorder import active_recorder
@@ -127,12 +128,16 @@ def set_item(value: Any, owner: Any, key: Any) -> None:
     """`owner[key] = value`."""
     need_table(owner, key)
     note_object(owner)
+    recorder = recorder_for(key)
+    if recorder is not None and type(owner) is list and set_at_position(recorder, owner, key, value):
+        return
     owner[key] = value
 
 
 def delete_item(owner: Any, key: Any) -> None:
     """`del owner[key]`."""
     need_table(owner, key)
+    need_list(owner, key)
     note_object(owner)
     del owner[key]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.ir.program import Call, PythonType, TensorType, Tree, Value, values_in
+from d2s.runtime.recording.lists import list_position
 from d2s.runtime.recording.numbers import real_power
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ _may_raise(
     ValueError, _has_values, (math.atanh, math.acosh, math.gamma, math.lgamma, math.pow, math.fmod, int, float)
 )
 _may_raise(OverflowError, _has_values, (math.exp, math.expm1, math.cosh, math.sinh))
-_may_raise(IndexError, _at_position, (operator.getitem, operator.setitem, operator.delitem, list.pop))
+_may_raise(IndexError, _at_position, (operator.getitem, operator.setitem, operator.delitem, list.pop, list_position))
 _may_raise(ValueError, _has_values, (list.remove, list.index, tuple.index, str.index))
 _may_raise(
     IndexError, lambda call: _is_position(call.args[1:2]), (torch.Tensor.__getitem__, torch.Tensor.__setitem__)

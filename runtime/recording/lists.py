@@ -233,6 +233,17 @@ class RunTimeList(RunTimeSequence, list):
         self.recorder.emit_call(list.sort, (self,), {"reverse": reverse} if reverse else {}, None, ORDERED)
 
 
+def list_position(count: int, position: int) -> int:
+    """Where an item of a list of so many is to be written, counted from the start.
+
+    Raises:
+        IndexError: nowhere, in Python's words.
+    """
+    if not -count <= position < count:
+        raise IndexError("list assignment index out of range")
+    return position % count
+
+
 def needed(what: str, kind: type) -> CaptureError:
     """What to raise where something of a container has to be known."""
     reason = f"{what} of a {kind.__name__} whose length depends on values of tensors is asked for before the run"

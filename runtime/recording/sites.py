@@ -22,6 +22,7 @@ from d2s.runtime.recording.specs import (
     Known,
     OfList,
     OfTable,
+    OfTuple,
     Spec,
     is_equal,
     kind_of,
@@ -282,10 +283,15 @@ class Sites:
     def spec_of(self, thing: Any) -> Spec:
         """What holds also on other runs: constants stay, the rest is general."""
         spec = self._joiner.lasting(Known(thing))
-        if isinstance(spec, Known) and not self._outlives(thing):
-            self.make_run_time(thing, thing)
-            raise CannotJoinError(thing, thing)
+        self._check_lasting(spec)
         return spec
+
+    def _check_lasting(self, spec: Spec) -> None:
+        for item in spec.items if isinstance(spec, OfTuple) else ():
+            self._check_lasting(item)
+        if isinstance(spec, Known) and not self._outlives(spec.thing):
+            self.make_run_time(spec.thing, spec.thing)
+            raise CannotJoinError(spec.thing, spec.thing)
 
     def _outlives(self, thing: Any) -> bool:
         """Whether a thing is the same on the next run of the function."""
