@@ -12,6 +12,7 @@ import gast
 
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.scopes import MethodsOnly
+from d2s.transforms.tails import is_tail_call
 from d2s.transforms.templates import expression
 
 # Looks at the names of the function that it stands in.
@@ -46,5 +47,6 @@ class _Calls(MethodsOnly):
         function = node.func
         if is_operator(function) or (isinstance(function, gast.Name) and function.id in _LEFT_ALONE):
             return node
-        node.func = expression("operators.call(function)", node, operators=OPERATORS, function=function)
+        name = "tail_call" if is_tail_call(node) else "call"
+        node.func = expression(f"operators.{name}(function)", node, operators=OPERATORS, function=function)
         return node

@@ -19,6 +19,7 @@ from d2s.transforms import (
     loops,
     returns,
     supers,
+    tails,
     tries,
     writes,
 )
@@ -32,6 +33,7 @@ def passes() -> list[tuple[str, Pass]]:
     """Every pass by name, in the order in which they run."""
     return [
         ("supers", supers.transform),
+        ("tails", tails.transform),
         # Makes returns of what ends a generator.
         ("generators", generators.transform),
         # Exits first: an `if` that still holds a `return` can't become a pair of functions. A return in a

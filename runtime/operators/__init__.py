@@ -31,6 +31,7 @@ from d2s.runtime.operators.handlers import ANYTHING, entered, handling, joined, 
 from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.tables import dict_, set_
+from d2s.runtime.operators.tails import tail_call
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
     delete_attribute,
@@ -78,6 +79,7 @@ __all__ = [
     "set_",
     "set_attribute",
     "set_item",
+    "tail_call",
     "text",
     "until",
     "unwinding",

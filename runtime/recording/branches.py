@@ -84,10 +84,12 @@ def _deeper(recorder: Recorder, place: Place | None) -> Iterator[None]:
     """Inside a side of an `if`.
 
     Raises:
-        CaptureError: this very `if` is inside its own side too often, so that no recursion of Python's ends it.
+        TailFound: this very `if` is inside its own side too often, so that no recursion of Python's ends it.
+        CaptureError: the same, and what is called there is not the last thing to be done.
     """
     recorder.nested[place] += 1
     if recorder.nested[place] > _DEEPEST:
+        recorder.tails.check()
         reason = f"{place.function if place else 'a function'}() calls itself until the value of a tensor stops it"
         raise CaptureError("D2S207", reason, "write it as a loop", place)
     try:
@@ -104,7 +106,7 @@ def _record_side(
     mark = recorder.journal.mark()
     for location in noted:
         recorder.journal.note(location)
-    outside = recorder.block
+    outside, start = recorder.block, recorder.next_number
     head = recorder.block = Block()
     try:
         with recorder.facts.supposing(condition, truth), recorder.same_modes():
@@ -125,9 +127,19 @@ def _record_side(
         recorder.block = outside
         raise
     tail, recorder.block = recorder.block, outside
-    after = {location: location.read() for location in recorder.journal.since(mark)}
+    after = left_in_places(recorder, mark, start)
     recorder.journal.undo(mark)
     return Side(head, tail, answer, after)
+
+
+def left_in_places(recorder: Recorder, mark: int, start: int) -> dict[Location, Any]:
+    """What each place holds that was changed since a mark, when values were numbered from `start`.
+
+    Not those that held such a value before they were changed: they are in objects made since, such as the variables
+    of functions that have returned.
+    """
+    since = recorder.journal.since(mark)
+    return {location: location.read() for location, before in since.items() if not recorder.is_since(before, start)}
 
 
 class Merge:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from d2s.runtime.ir.program import Block, Branch, Value
-from d2s.runtime.recording.branches import Merge, Side
+from d2s.runtime.recording.branches import Merge, Side, left_in_places
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
@@ -80,6 +80,7 @@ class _Joined:
         self.scratch = scratch
         self.place = user_location()
         self.mark = self.recorder.journal.mark()
+        self.start = self.recorder.next_number
         self.before = {location: location.read() for location in [*carried, *scratch]}
         self.alone = Side(Block(), Block(), None, {})
 
@@ -100,7 +101,7 @@ class _Joined:
     def finish(self, head: Block, error: Exception | None) -> _Part:
         recorder = self.recorder
         if error is None:
-            after = {location: location.read() for location in recorder.journal.since(self.mark)}
+            after = left_in_places(recorder, self.mark, self.start)
             return _Part(head, Side(head, recorder.block, None, after))
         outer = self.region.around
         assert outer is not None

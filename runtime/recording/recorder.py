@@ -55,6 +55,7 @@ from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt
 from d2s.runtime.recording.table_sites import Tables
 from d2s.runtime.recording.tables import is_run_time_table
+from d2s.runtime.recording.tails import Tails
 from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
 from d2s.runtime.torch_internals import (
     FAKE_ERRORS,
@@ -158,6 +159,7 @@ class Recorder(TorchFunctionMode):
         self._lifted: list[Any] = []
         self.lists = Sites(self)
         self.tables = Tables(self)
+        self.tails = Tails()
         self.merged = Merged(reachable)
         self.no_choices: set[Site] = set()
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
@@ -167,6 +169,7 @@ class Recorder(TorchFunctionMode):
     def _forget_run(self) -> None:
         self.world = FakeWorld()
         self.lists.forget_run()
+        self.tails.forget_run()
         self.merged.forget_run()
         self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
@@ -315,6 +318,15 @@ class Recorder(TorchFunctionMode):
             reason = "a tensor was made by a function of torch that can't be recorded"
             raise CaptureError("D2S405", reason, "call that function outside of the static function", user_location())
         return entry[1]
+
+    def is_since(self, thing: Any, number: int) -> bool:
+        """Whether a thing holds a value that has this number, or one that was given later."""
+        for leaf in leaves_of(thing):
+            entry = self._values.get(id(leaf)) if isinstance(leaf, torch.Tensor) else None
+            value = entry[1] if entry is not None else getattr(leaf, "value", None) if is_staged(leaf) else None
+            if isinstance(value, Value) and value.number >= number:
+                return True
+        return False
 
     def fake(self, tensor: torch.Tensor) -> torch.Tensor:
         """The fake of a tensor; a real one becomes an input of the program when it is first met."""

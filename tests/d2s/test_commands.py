@@ -104,7 +104,7 @@ def test_inspect_shows_every_stage(script, capsys):
     assert main(["inspect", f"{script}:scaled", "--input", "f32[batch,2]", "--input", "3"]) == 0
     said = capsys.readouterr().out
     heads = [line for line in said.splitlines() if line.startswith("# ")]
-    assert heads[:3] == ["# source", "# after supers", "# after generators: unchanged"]
+    assert heads[:3] == ["# source", "# after supers", "# after tails: unchanged"]
     assert heads[-4:] == ["# after declarations: unchanged", "# program", "# guards", "# function"]
     assert "def scaled(x, times):" in said and "def if_true():" in said
     assert "a1: float32[?, 2] from x,  # argument" in said and "torch.Tensor.mul(a1, 2)" in said

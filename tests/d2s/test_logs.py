@@ -53,7 +53,7 @@ def test_verbosity_tells_of_captures_and_fallbacks(capsys: pytest.CaptureFixture
     ("level", "shown", "hidden"),
     [
         (all, ["after supers", "after ifs", "after declarations"], []),
-        (9, ["after ifs"], ["after loops"]),
+        (10, ["after ifs"], ["after loops"]),
         ("loops", ["after loops"], ["after ifs"]),
     ],
 )

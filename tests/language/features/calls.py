@@ -28,15 +28,72 @@ def halve(x, depth):
     return halve(x / 2, depth + 1)
 
 
+@feature("a tail call that only a tensor stops", X, -X * 100, X / 100, ways=3, grad=True)
+def tail_call(x):
+    return halve(x, 0)
+
+
+def greatest_divisor(a, b):
+    return a if b == 0 else greatest_divisor(b, a % b)
+
+
+@feature("a tail call in an expression, of numbers and of a function inside", X, -X * 100)
+def tail_calls(x):
+    def grown(v, steps=0, *, limit=50):
+        if v.abs().sum() > limit:
+            return v, steps
+        return grown(v * 2, steps + 1, limit=limit)
+
+    return greatest_divisor(int(x[0].abs()) * 12, 30), grown(x), grown(x, limit=9)
+
+
+@feature("a method that calls itself last", X, -X * 9, grad=True)
+class Refining(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def refine(self, x, tolerance, count=0):
+        y = torch.tanh(self.linear(x))
+        if (y - x).abs().max() < tolerance or count > 40:
+            return y, count
+        return self.refine(y, tolerance * 1.1, count=count + 1)
+
+    def forward(self, x):
+        return self.refine(x, 0.01)
+
+
+def halved_and_more(x):
+    if x.abs().sum() < 1:
+        return x
+    return halved_and_more(x / 2) + 1
+
+
 @feature(
-    "a tail call bounded by a tensor",
+    "a recursion that only a tensor stops, which is no tail call",
     X,
     -X * 100,
     eager="how deep it goes must be known; write a loop",
     code="D2S207",
 )
-def tail_call(x):
-    return halve(x, 0)
+def no_tail_call(x):
+    return halved_and_more(x)
+
+
+def scaled_sum(x):
+    total = x.sum()
+
+    def double():
+        nonlocal total
+        total = total * 2
+
+    double()
+    return x * total
+
+
+@feature("a function with variables of its own, called on one side", X, -X)
+def called_on_one_side(x):
+    return scaled_sum(x) if x.mean() > 0 else x
 
 
 def logged(function):
