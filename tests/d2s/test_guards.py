@@ -262,3 +262,57 @@ def test_arguments_that_share_memory_are_another_signature() -> None:
 def test_all_variables_at_once_are_refused() -> None:
     with pytest.raises(d2s.ConversionError, match="globals"):
         d2s.to_static(lambda x: x * globals()["SIZE"], full_graph=True)(torch.ones(2))
+
+
+def keeps_by_default(x, seen=[]):  # noqa: B006
+    if x.sum() > 0:
+        seen.append(x)
+    return torch.stack(seen).sum() if seen else x
+
+
+def test_a_default_that_changes_is_one_list() -> None:
+    eager = types.FunctionType(keeps_by_default.__code__, globals(), "eager", ([],))
+    static = d2s.to_static(keeps_by_default, full_graph=True)
+    for value in (1.0, -1.0, 2.0, -1.0, 3.0):
+        assert same(static(torch.tensor(value)), eager(torch.tensor(value)))
+
+
+SCALES = {"scale": 2}
+OFFSETS = [torch.tensor(1.0), torch.tensor(2.0)]
+
+
+def by_globals(x):
+    y = x * SCALES["scale"]
+    if y.sum() > 0:
+        y = y + OFFSETS[0]
+    for offset in OFFSETS:
+        y = y + offset
+    return y
+
+
+def test_contents_of_a_dict_and_a_list_of_tensors_that_are_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    static = d2s.to_static(by_globals, full_graph=True)
+
+    def check() -> None:
+        for x in (torch.tensor(1.0), torch.tensor(-1.0)):
+            assert same(static(x), by_globals(x))
+
+    check()
+    monkeypatch.setitem(SCALES, "scale", 5)
+    check()
+    OFFSETS.append(torch.tensor(4.0))
+    check()
+    OFFSETS[0] = torch.tensor(100.0)
+    check()
+    OFFSETS[0].fill_(7.0)
+    check()
+
+
+def test_whether_an_item_is_the_argument_itself() -> None:
+    def doubled_if_it_is(x, items):
+        return x * 2 if items[0] is x else x + 1
+
+    static = d2s.to_static(doubled_if_it_is, full_graph=True)
+    x, other = torch.ones(2), torch.ones(2)
+    for items in ([x], [other], [x, other], [other, x]):
+        assert same(static(x, items), doubled_if_it_is(x, items))
