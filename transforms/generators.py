@@ -25,7 +25,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import map_functions, parameter_names, walk_own
+from d2s.transforms.scopes import OwnStatements, map_functions, parameter_names, walk_own
 from d2s.transforms.templates import statements
 
 _YIELDS = (gast.Yield, gast.YieldFrom)
@@ -78,16 +78,11 @@ def _can_hand_on(body: list[Any]) -> bool:
     return bool(yields) and len(yields) == len(alone) and not any(node in guarded for node in yields)
 
 
-class _HandingOn(gast.NodeTransformer):
+class _HandingOn(OwnStatements):
     """Makes each `yield` of a function a call, after which it may end."""
 
     def __init__(self, emit: str):
         self.emit = emit
-
-    def _skip(self, node: Any) -> Any:
-        return node
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _skip
 
     def visit_Expr(self, node: Any) -> Any:
         if not isinstance(node.value, _YIELDS):

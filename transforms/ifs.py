@@ -19,7 +19,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import Context
-from d2s.transforms.regions import FunctionRegions, names_tuple, operator_call
+from d2s.transforms.regions import FunctionRegions, name_of, operator_call, shared_names
 from d2s.transforms.scopes import map_functions
 
 
@@ -36,14 +36,11 @@ class _Ifs(FunctionRegions):
         activity = node.activity
         if_true = self.region("if_true", node.body, activity)
         sides = [if_true]
-        arguments = [node.test, gast.Name(if_true.name, gast.Load(), None, None)]
+        arguments = [node.test, name_of(if_true)]
         if node.orelse:
             if_false = self.region("if_false", node.orelse, activity)
             sides.append(if_false)
-            arguments.append(gast.Name(if_false.name, gast.Load(), None, None))
+            arguments.append(name_of(if_false))
         else:
             arguments.append(gast.Constant(None, None))
-        arguments.append(names_tuple(activity.carried))
-        if activity.scratch:
-            arguments.append(names_tuple(activity.scratch))
-        return [*sides, operator_call("if_", arguments, node)]
+        return [*sides, operator_call("if_", [*arguments, *shared_names(activity)], node)]

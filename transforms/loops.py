@@ -20,10 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gast
-
 from d2s.transforms.context import Context
-from d2s.transforms.regions import FunctionRegions, names_tuple, operator_call
+from d2s.transforms.regions import FunctionRegions, name_of, names_tuple, operator_call
 from d2s.transforms.scopes import map_functions
 from d2s.transforms.templates import statements
 
@@ -41,7 +39,7 @@ class _Loops(FunctionRegions):
         answer = statements("return test", node.test, test=node.test)
         test = self.region("loop_test", answer, node.activity)
         body = self.region("loop_body", node.body, node.activity)
-        arguments = [_name(test.name), _name(body.name), names_tuple(node.activity.carried)]
+        arguments = [name_of(test), name_of(body), names_tuple(node.activity.carried)]
         return [test, body, operator_call("while_", arguments, node)]
 
     def visit_For(self, node: Any) -> Any:
@@ -52,9 +50,5 @@ class _Loops(FunctionRegions):
         bind = statements("target = item", node.target, target="target", item=item)
         bind[0].targets = [node.target]
         body = self.region("loop_body", [*bind, *node.body], node.activity, [item])
-        arguments = [node.iter, _name(body.name), names_tuple(node.activity.carried)]
+        arguments = [node.iter, name_of(body), names_tuple(node.activity.carried)]
         return [body, operator_call("for_", arguments, node)]
-
-
-def _name(name: str) -> Any:
-    return gast.Name(name, gast.Load(), None, None)

@@ -45,7 +45,7 @@ class FunctionRegions(OwnStatements):
         return made
 
 
-class _Unannotated(gast.NodeTransformer):
+class _Unannotated(OwnStatements):
     """Takes the annotations from variables of another function, where Python allows none."""
 
     def __init__(self, names: set[str]):
@@ -58,10 +58,16 @@ class _Unannotated(gast.NodeTransformer):
             return gast.copy_location(gast.Pass(), node)
         return gast.copy_location(gast.Assign([node.target], node.value, None), node)
 
-    def _skip(self, node: Any) -> Any:
-        return node
 
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _skip
+def name_of(region: Any) -> Any:
+    """The expression of a region's name."""
+    return gast.Name(region.name, gast.Load(), None, None)
+
+
+def shared_names(activity: Activity) -> list[Any]:
+    """The last arguments of an operator: the names of what is carried and, if there is some, of what is scratch."""
+    kinds = [activity.carried, activity.scratch] if activity.scratch else [activity.carried]
+    return list(map(names_tuple, kinds))
 
 
 def names_tuple(names: Iterable[str]) -> Any:

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gast
-
 from d2s.transforms.context import Context
-from d2s.transforms.regions import FunctionRegions, names_tuple, operator_call
+from d2s.transforms.regions import FunctionRegions, name_of, operator_call, shared_names
 from d2s.transforms.scopes import map_functions
 
 
@@ -30,9 +28,5 @@ class _Tries(FunctionRegions):
         self.generic_visit(node)
         if not node.handlers or self.is_left_early([node]):
             return node
-        activity = node.activity
-        attempt = self.region("attempt", [node], activity)
-        arguments = [gast.Name(attempt.name, gast.Load(), None, None), names_tuple(activity.carried)]
-        if activity.scratch:
-            arguments.append(names_tuple(activity.scratch))
-        return [attempt, operator_call("joined", arguments, node)]
+        attempt = self.region("attempt", [node], node.activity)
+        return [attempt, operator_call("joined", [name_of(attempt), *shared_names(node.activity)], node)]

@@ -31,7 +31,7 @@ from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, note_arguments, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
-from d2s.runtime.recording.locations import is_left_alone, is_users_function, user_location
+from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
@@ -70,8 +70,7 @@ def call(function: Any) -> Any:
 
 def _is_librarys(function: Any) -> bool:
     """Whether this is a function of a library that isn't ours or torch's."""
-    package = (getattr(function, "__module__", None) or "").partition(".")[0]
-    return isinstance(function, types.FunctionType) and package not in ("torch", "d2s")
+    return isinstance(function, types.FunctionType) and package_of(function) not in ("torch", "d2s")
 
 
 def converted(recorder: Recorder, function: Any) -> Any:

@@ -90,6 +90,11 @@ def not_(operand: object) -> bool:
     return not operand
 
 
+def same(value: Any) -> Any:
+    """The value: `partial(same, value)` is the side of an `if_expression` that gives it."""
+    return value
+
+
 def truth(operand: object) -> bool:
     """`bool(operand)`."""
     recorder = recorder_for(operand)

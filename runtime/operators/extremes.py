@@ -10,8 +10,8 @@ from typing import Any
 
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.calls import call
-from d2s.runtime.operators.decisions import if_expression
-from d2s.runtime.operators.folds import folded, list_, long, same
+from d2s.runtime.operators.decisions import if_expression, same
+from d2s.runtime.operators.folds import folded, list_, long
 from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.sequences import StagedSequence
 from d2s.runtime.operators.staging import recorder_for

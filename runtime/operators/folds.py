@@ -12,7 +12,7 @@ import torch
 
 from d2s.runtime.operators.builtins import REPLACEMENTS, display
 from d2s.runtime.operators.comprehensions import collected
-from d2s.runtime.operators.decisions import and_test, not_, or_test, truth
+from d2s.runtime.operators.decisions import and_test, not_, or_test, same, truth
 from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.loops import each
 from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
@@ -69,10 +69,6 @@ def _quantifier(function: Callable[..., Any], chain: Callable[..., Any], decided
 
 any_ = _quantifier(any, or_test, True)
 all_ = _quantifier(all, and_test, False)
-
-
-def same(value: Any) -> Any:
-    return value
 
 
 def list_(*args: Any) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dis
 import inspect
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import leaves_of, map_tree
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.calls import call
+from d2s.runtime.recording.closures import stores
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import active_recorder
 
@@ -190,60 +190,53 @@ def vjp(function: Any, *primals: Any, has_aux: bool = False) -> Any:
     return (*answer, made.seen(made.aux)) if has_aux else answer
 
 
-def mapped(function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
-    """`torch.vmap(function, **options)(*args, **kwargs)`."""
-    return torch.vmap(function, **options)(*args, **kwargs)
+def called_transformed(original: Any, function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
+    """`original(function, **options)(*args, **kwargs)`, for a transform of torch's."""
+    return transformed_by(original, function, options)(*args, **kwargs)
 
 
-def jacobian_forward(function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
-    """`torch.func.jacfwd(function, **options)(*args, **kwargs)`."""
-    return torch.func.jacfwd(function, **options)(*args, **kwargs)
+def pushed_forward(original: Any, function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
+    """`original(function, *args, **kwargs, **options)`, for a transform that calls at once."""
+    return original(function, *args, **kwargs, **options)
 
 
-def pushed_forward(function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
-    """`torch.func.jvp(function, *args, **options)`."""
-    return torch.func.jvp(function, *args, **options)
-
-
-def _as_it_is(target: Any, function: Any, options: dict[str, Any], args: Any, kwargs: Any) -> Any:
+def _as_it_is(
+    target: Any, original: Any, function: Any, options: dict[str, Any], args: Any, kwargs: dict[str, Any]
+) -> Any:
     """Record one call that runs the function itself, which no value of a tensor may lead this way or that."""
     recorder = active_recorder()
     assert recorder is not None
     _check_pure(function)
-    given = Outputs(recorder).tree(function), options, args, kwargs
+    given = original, Outputs(recorder).tree(function), options, args, kwargs
+    tried = original, native(function), options, args, kwargs
     with recorder.world.taking_real_tensors(), recorder.suspended():
-        return recorder.record(target, given, {}, (native(function), options, args, kwargs), opaque=True)
+        return recorder.record(target, given, {}, tried, opaque=True)
 
 
-def vmap(function: Any, in_dims: Any = 0, out_dims: Any = 0, **options: Any) -> Any:
-    """`torch.vmap`."""
-    if active_recorder() is None:
-        return torch.vmap(function, in_dims, out_dims, **options)
-    options = {"in_dims": in_dims, "out_dims": out_dims, **options}
+def _tried(original: Any) -> Callable[..., Any]:
+    """What takes the place of a transform whose result is called as it is."""
+    signature = inspect.signature(original)
+    first = next(iter(signature.parameters))
 
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return _as_it_is(mapped, function, options, args, kwargs)
+    def transform(*args: Any, **kwargs: Any) -> Any:
+        if active_recorder() is None:
+            return original(*args, **kwargs)
+        options = dict(signature.bind(*args, **kwargs).arguments)
+        function = options.pop(first)
 
-    return Transformed(torch.vmap, function, options, run)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return _as_it_is(called_transformed, original, function, options, args, kwargs)
 
+        return Transformed(original, function, options, run)
 
-def jacfwd(function: Any, argnums: Any = 0, has_aux: bool = False, **options: Any) -> Any:
-    """`torch.func.jacfwd`."""
-    if active_recorder() is None:
-        return torch.func.jacfwd(function, argnums, has_aux, **options)
-    options = {"argnums": argnums, "has_aux": has_aux, **options}
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return _as_it_is(jacobian_forward, function, options, args, kwargs)
-
-    return Transformed(torch.func.jacfwd, function, options, run)
+    return transform
 
 
 def jvp(function: Any, primals: Any, tangents: Any, **options: Any) -> Any:
     """`torch.func.jvp`."""
     if active_recorder() is None:
         return torch.func.jvp(function, primals, tangents, **options)
-    return _as_it_is(pushed_forward, function, options, (primals, tangents), {})
+    return _as_it_is(pushed_forward, torch.func.jvp, function, options, (primals, tangents), {})
 
 
 def linearize(function: Any, *primals: Any) -> Any:
@@ -260,20 +253,15 @@ def _check_pure(function: Any) -> None:
         CaptureError: it may: what it does while it is tried on fakes could not be undone.
     """
     code = getattr(function, "__code__", None)
-    if code is not None and any(_changes(code, op) for op in dis.get_instructions(code)):
+    if code is not None and (any(stores(code)) or any(op.opname in _CHANGES for op in dis.get_instructions(code))):
         raise _refused(f"a transform of {function.__name__}, which changes what outlives it,")
 
 
-def _changes(code: types.CodeType, op: dis.Instruction) -> bool:
-    if op.opname == "STORE_DEREF":
-        return op.argval in code.co_freevars
-    return op.opname in ("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL")
-
+_CHANGES = ("STORE_ATTR", "DELETE_ATTR")
 
 REPLACEMENTS.update(
     {
-        torch.vmap: vmap,
-        torch.func.jacfwd: jacfwd,
+        **{original: _tried(original) for original in (torch.vmap, torch.func.jacfwd)},
         torch.func.jvp: jvp,
         torch.func.grad_and_value: grad_and_value,
         torch.func.hessian: hessian,

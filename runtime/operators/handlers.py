@@ -12,7 +12,7 @@ from d2s.runtime.errors import Unwinding
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
 from d2s.runtime.recording.joins import record_joined
-from d2s.runtime.recording.locations import is_users_function
+from d2s.runtime.recording.locations import is_users_function, package_of
 from d2s.runtime.recording.recorder import active_recorder
 
 # What a bare `except` catches.
@@ -53,7 +53,7 @@ def unwinding() -> bool:
 
 def entered(manager: Any) -> Any:
     """The context manager of a `with`; those of torch let every exception through."""
-    if active_recorder() is None or type(manager).__module__.partition(".")[0] == "torch":
+    if active_recorder() is None or package_of(type(manager)) == "torch":
         return manager
     return _Entered(manager)
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import PURE
-from d2s.runtime.operators.decisions import if_expression, or_test
+from d2s.runtime.operators.decisions import if_expression, or_test, same
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.lists import is_run_time_sequence, list_position
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.tables import KINDS, is_run_time_key
+from d2s.runtime.recording.tables import KINDS, is_run_time_key, is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
 # A list with more items is one of the run if one is written whose position only the run knows.
@@ -27,9 +27,24 @@ _SEQUENCES = (list, tuple, torch.nn.ModuleList, torch.nn.Sequential, torch.nn.Pa
 
 def need_table(owner: Any, *keys: Any) -> None:
     """Something is done to a container with these keys: a dict or set must be of the run if one of them is."""
+    _need_table(owner, is_run_time_key, keys)
+
+
+def need_table_for(owner: Any, args: tuple[Any, ...]) -> None:
+    """A method of a container gets these: a dict or set must be of the run if one brings keys of the run."""
+    _need_table(owner, _brings_keys, args)
+
+
+def _need_table(owner: Any, is_reason: Callable[[Any], bool], given: tuple[Any, ...]) -> None:
     recorder = active_recorder()
-    if recorder is not None and type(owner) in KINDS and any(map(is_run_time_key, keys)):
-        recorder.tables.make_run_time(owner)
+    if recorder is not None and type(owner) in KINDS and any(map(is_reason, given)):
+        recorder.lists.find_table(owner)
+
+
+def _brings_keys(arg: Any) -> bool:
+    if is_run_time_table(arg) or is_run_time_sequence(arg) or is_run_time_key(arg):
+        return True
+    return isinstance(arg, list | tuple) and any(map(_brings_keys, arg))
 
 
 def get_item(owner: Any, key: Any) -> Any:
@@ -103,12 +118,8 @@ def set_at_position(recorder: Recorder, owner: list[Any], key: Any, value: Any) 
         need_list(owner, key)
     position = recorder.number_call(list_position, (len(owner), key_number), int)
     for number, item in enumerate(owner):
-        owner[number] = if_expression(position == number, partial(_same, value), partial(_same, item))
+        owner[number] = if_expression(position == number, partial(same, value), partial(same, item))
     return True
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _kind_of_key(key: Any) -> Any:

@@ -140,8 +140,7 @@ def emitted(emit: _Emit, item: Any) -> Any:
     """`yield item`, and whether no more items are wanted."""
     recorder = active_recorder()
     assert recorder is not None
-    for location in emit.shared:
-        recorder.journal.note(location)
+    recorder.journal.note_all(emit.shared)
     emit.body(item)
     return emit.is_done()
 
@@ -219,8 +218,7 @@ def _truth_of(test: Thunk) -> Thunk:
 def _known_truth(recorder: Recorder, key: Hashable, test: Thunk, shared: list[Location]) -> bool | None:
     """The truth of a loop's test if it is known, else None and nothing is recorded."""
     mark, start = recorder.journal.mark(), recorder.next_number
-    for location in shared:
-        recorder.journal.note(location)
+    recorder.journal.note_all(shared)
     with aside(recorder, key) as block:
         result = truth(test())
     if is_staged(result):

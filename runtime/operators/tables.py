@@ -10,7 +10,7 @@ from typing import Any
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.decisions import contains, if_expression
 from d2s.runtime.operators.folds import list_
-from d2s.runtime.operators.items import get_item
+from d2s.runtime.operators.items import get_item, need_table_for
 from d2s.runtime.operators.writes import READERS, note_contents
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
@@ -43,19 +43,6 @@ def _constructor(kind: Any) -> Callable[..., Any]:
 
 REPLACEMENTS.update({kind: _constructor(kind) for kind in KINDS})
 dict_, set_ = REPLACEMENTS[builtins.dict], REPLACEMENTS[builtins.set]
-
-
-def need_table_for(owner: Any, args: tuple[Any, ...]) -> None:
-    """A method of a container gets these: a dict or set must be of the run if one brings keys of the run."""
-    recorder = active_recorder()
-    if recorder is not None and type(owner) in KINDS and any(map(_brings_keys, args)):
-        recorder.tables.make_run_time(owner)
-
-
-def _brings_keys(arg: Any) -> bool:
-    if is_run_time_table(arg) or is_run_time_sequence(arg) or is_run_time_key(arg):
-        return True
-    return isinstance(arg, list | tuple) and any(map(_brings_keys, arg))
 
 
 def of_table(function: Any) -> Any:

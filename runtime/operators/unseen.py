@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from d2s.runtime.operators.decisions import if_expression
-from d2s.runtime.operators.items import need_list
-from d2s.runtime.operators.tables import need_table_for, of_table
+from d2s.runtime.operators.items import need_list, need_table_for
+from d2s.runtime.operators.tables import of_table
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import READERS, block_changed, note_attribute, note_contents, note_object, unseen
 from d2s.runtime.recording.journal import CONTAINERS
-from d2s.runtime.recording.locations import for_the_user
+from d2s.runtime.recording.locations import for_the_user, package_of
 from d2s.runtime.recording.numbers import RunTimeBool, is_run_time_number
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -100,8 +100,7 @@ def _of_generator(method: Any) -> Any:
 
 def knowing_texts(function: Any) -> Any:
     """The form of a function that takes no text but Python's own."""
-    wants_numbers = (getattr(function, "__module__", None) or "").partition(".")[0] in _WRITERS
-    return functools.partial(_call_knowing_texts, function, wants_numbers)
+    return functools.partial(_call_knowing_texts, function, package_of(function) in _WRITERS)
 
 
 @for_the_user
@@ -173,4 +172,4 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
 
 def _is_torchs(owner: Any) -> bool:
     kind = owner if isinstance(owner, type) else type(owner)
-    return isinstance(owner, torch.Tensor) or kind.__module__.partition(".")[0] == "torch"
+    return isinstance(owner, torch.Tensor) or package_of(kind) == "torch"

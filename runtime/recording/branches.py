@@ -104,8 +104,7 @@ def _record_side(
     """One side; None if it raises: that is an end of the block that was open, and what follows is in a new one."""
     assert recorder.region is not None
     mark = recorder.journal.mark()
-    for location in noted:
-        recorder.journal.note(location)
+    recorder.journal.note_all(noted)
     outside, start = recorder.block, recorder.next_number
     head = recorder.block = Block()
     try:

@@ -86,8 +86,7 @@ class _Joined:
 
     def path(self) -> Exception | None:
         """One path; what it raises if it goes on from a decision, else that is raised here."""
-        for location in [*self.carried, *self.scratch]:
-            self.recorder.journal.note(location)
+        self.recorder.journal.note_all([*self.carried, *self.scratch])
         try:
             self.run()
         except Exception as error:

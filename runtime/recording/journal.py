@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections import Counter, deque
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,11 @@ class Journal:
         """Remember what a location holds: call this before it may be written."""
         self._entries.append(Entry(location, location.read()))
         self._noted[location] += 1
+
+    def note_all(self, locations: Iterable[Location]) -> None:
+        """`note` each."""
+        for location in locations:
+            self.note(location)
 
     def has(self, location: Location) -> bool:
         """Whether a location was noted."""

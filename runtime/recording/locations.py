@@ -71,6 +71,11 @@ def _is_left_alone(filename: str) -> bool:
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
 
 
+def package_of(thing: Any) -> str:
+    """The name of the top package that a function or a class is defined in, "" if that is unknown."""
+    return (getattr(thing, "__module__", None) or "").partition(".")[0]
+
+
 def is_users_function(thing: object) -> TypeGuard[types.FunctionType]:
     """Whether this is a function in Python that is not among those left alone."""
     return isinstance(thing, types.FunctionType) and not is_left_alone(thing.__code__)

@@ -109,8 +109,7 @@ class _LoopRecording:
         for location, spec in self.carried.items():
             recorder.journal.write(location, stand_in(recorder, spec, params))
         self.start = recorder.journal.mark()
-        for location in self.shared:
-            recorder.journal.note(location)
+        recorder.journal.note_all(self.shared)
         with aside(recorder, self.key) as block:
             go_on = self.test()
         return params, block, recorder.operand(go_on)
@@ -126,8 +125,7 @@ class _LoopRecording:
     def _trip(self) -> Terminator:
         """One path through the body."""
         recorder = self.recorder
-        for location in self.shared:
-            recorder.journal.note(location)
+        recorder.journal.note_all(self.shared)
         try:
             self.body()
         except Exception as error:

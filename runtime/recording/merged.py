@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2s.runtime.recording.locations import package_of
 from d2s.runtime.recording.regions import RecordAgain
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Merged:
         return type(thing) in (list, dict) or (
             type(getattr(thing, "__dict__", None)) is dict
             and type(thing).__reduce__ is object.__reduce__
-            and type(thing).__module__.partition(".")[0] not in ("builtins", "torch", "numpy", "d2s")
+            and package_of(type(thing)) not in ("builtins", "torch", "numpy", "d2s")
             and not isinstance(thing, list | dict | tuple | set | BaseException)
         )
 

@@ -29,7 +29,7 @@ from d2s.runtime.recording.specs import (
     stand_in,
 )
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.tables import is_run_time_table
+from d2s.runtime.recording.tables import is_run_time_table, place_of_keys
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -174,10 +174,11 @@ class Sites:
         for site in sites:
             self._items[site] = self.joined(self._items.get(site), items)
             if kind_of(left) is not list:
-                self._items[site, "keys"] = self.joined(self._items.get((site, "keys")), keys)
+                place = place_of_keys(site)
+                self._items[place] = self.joined(self._items.get(place), keys)
         self.united(*sites)
         if kind_of(left) is not list:
-            self.united(*((site, "keys") for site in sites))
+            self.united(*map(place_of_keys, sites))
         raise ContainerFound
 
     def find_table(self, table: Any) -> None:
@@ -310,7 +311,7 @@ class Sites:
         """Have what a place makes be Python's own from now on."""
         self._refused.update([site, *(other for other in self._same if self._root(other) == site)])
         self._items.pop(site, None)
-        self._items.pop((site, "keys"), None)
+        self._items.pop(place_of_keys(site), None)
         self._same = {other: root for other, root in self._same.items() if self._root(other) != site}
 
 

@@ -14,7 +14,7 @@ from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.specs import CannotJoinError, OfList, OfPython, OfTable, OfTuple, Spec
-from d2s.runtime.recording.tables import KINDS, Origin, RunTimeTable, is_run_time_table, make_table
+from d2s.runtime.recording.tables import Origin, RunTimeTable, is_run_time_table, make_table
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -89,15 +89,6 @@ class Tables:
         self.sites.united(left.keys, right.keys)
         return Origin(left.kind, self.sites.united(left.site, right.site), left.factory)
 
-    def make_run_time(self, table: Any) -> None:
-        """A dict or set of Python's own should be one of the run: have it be, if it can.
-
-        Raises:
-            ContainerFound: it can.
-        """
-        if type(table) in KINDS:
-            self.sites.find_table(table)
-
     # -------------------------------------------------------------- what is put in
 
     def note(self, origin: Origin, keys: Iterable[Any], values: Iterable[Any] = ()) -> None:
@@ -108,12 +99,9 @@ class Tables:
     def noted(self, origin: Origin, given: Any) -> Any:
         """What is given to a table to be put in, as an operand of a call."""
         if is_run_time_table(given):
-            if given.kind is not origin.kind and not {given.kind, origin.kind} <= {set, frozenset}:
-                self.sites.united(origin.keys, given.origin.keys)
-                if issubclass(origin.kind, dict) and issubclass(given.kind, dict):
-                    self.sites.united(origin.site, given.origin.site)
-            else:
-                self.united(origin, given.origin)
+            self.sites.united(origin.keys, given.origin.keys)
+            if issubclass(origin.kind, dict) == issubclass(given.kind, dict):
+                self.sites.united(origin.site, given.origin.site)
             return given
         if isinstance(given, dict):
             self.note(origin, given, given.values() if issubclass(origin.kind, dict) else ())
@@ -127,11 +115,10 @@ class Tables:
         return given
 
     def _note_keys(self, origin: Origin, given: Any) -> None:
-        spec = given.item_spec() if is_run_time_sequence(given) else None
-        if spec is not None:
-            self.sites.widen(origin.keys, spec)
-        elif not is_run_time_sequence(given):
+        if not is_run_time_sequence(given):
             self.sites.note_items(origin.keys, given)
+        elif given.item_spec() is not None:
+            self.sites.widen(origin.keys, given.item_spec())
 
     def _note_pairs(self, origin: Origin, given: Any) -> None:
         if not is_run_time_sequence(given):

@@ -28,6 +28,11 @@ DICTS = (dict, collections.OrderedDict, collections.Counter, collections.default
 KINDS = (*DICTS, set, frozenset)
 
 
+def place_of_keys(site: Site) -> Site:
+    """What stands for the keys of what a place makes, among the places of the code."""
+    return site, "keys"
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a dict or set is made, and what it is; `factory` is that of a defaultdict."""
@@ -39,7 +44,7 @@ class Origin:
     @property
     def keys(self) -> Any:
         """What stands for its keys among the places of the code."""
-        return self.site, "keys"
+        return place_of_keys(self.site)
 
     def is_like(self, other: Origin) -> bool:
         """Whether the tables of another place are of the same kind."""

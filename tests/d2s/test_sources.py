@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import doctest
-import importlib.util
 import linecache
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from compare import same
+from loading import load_module
 
 import d2s
 
@@ -49,11 +49,7 @@ def check_captured(function: Callable[..., Any]) -> None:
 def test_a_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "written.py"
     path.write_bytes(content)
-    spec = importlib.util.spec_from_file_location("written", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    check_captured(module.f)
+    check_captured(load_module(path).f)
 
 
 def test_a_cell_of_a_notebook() -> None:

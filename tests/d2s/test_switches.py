@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from compare import same
+from loading import load_module
 from modules import agree, pair
 from torch import nn
 
@@ -102,10 +102,7 @@ def test_what_can_not_be_kept(target: Any) -> None:
 def test_a_python_module_that_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "library.py"
     path.write_text("def size(x):\n    return x.shape[0] if x.dim() else 0\n\n\ndef twice(x):\n    return x * 2\n")
-    spec = importlib.util.spec_from_file_location("library", path)
-    assert spec is not None and spec.loader is not None
-    library = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(library)
+    library = load_module(path)
     d2s.ignore_module(library)
 
     static = d2s.to_static(lambda x: library.twice(x) * library.size(x), full_graph=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from compare import outcome, same
+from loading import load_module
 
 import d2s
 
@@ -26,11 +26,7 @@ UNSTEADY = {"D2S204"}
 def load(code: str, folder: Path) -> Any:
     path = folder / f"example_{code.lower()}.py"
     path.write_text("import torch\n\n" + EXAMPLES[code])
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(path)
 
 
 @pytest.mark.parametrize("code", EXAMPLES)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 import random
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 import numpy
 import torch
 from compare import gradients, outcome, same, tensors_in
+from loading import load_module
 
 import d2s
 
@@ -56,10 +55,7 @@ _MARK = "<!-- features -->\n"
 def load() -> list[Feature]:
     """All features, from `tests/language/features`."""
     for path in sorted((_ROOT / "tests" / "language" / "features").glob("*.py")) if not FEATURES else ():
-        spec = importlib.util.spec_from_file_location(f"features.{path.stem}", path)
-        assert spec is not None and spec.loader is not None
-        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        load_module(path, f"features.{path.stem}", register=True)
     return FEATURES
 
 
