@@ -19,6 +19,7 @@ import torch
 from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
+from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
 from d2s.runtime.operators.context import of_context
@@ -81,6 +82,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
+    if is_numpys(function):
+        return REPLACEMENTS.get(function) or of_numpy(recorder, function)
     if isinstance(function, C_FUNCTIONS):
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):

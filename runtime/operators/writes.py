@@ -68,9 +68,11 @@ def unseen(what: str) -> CaptureError:
     return CaptureError("D2S307", what, "use a tensor, an attribute, a list or a dict", user_location())
 
 
-def block_changed(block: Any) -> CaptureError:
+def block_changed(block: Any) -> Exception:
     """What to raise where a block of numbers is changed, such as an array of numpy's."""
-    return unseen(f"a {type(block).__name__} is changed, which d2s can't do again at each run")
+    recorder = active_recorder()
+    found = recorder.arrays.found(block) if recorder is not None else None
+    return found or unseen(f"a {type(block).__name__} is changed, which d2s can't do again at each run")
 
 
 def _refuse_block(owner: Any) -> None:

@@ -6,6 +6,7 @@ An object that the call was given is handed back as itself; one that it made is 
 from __future__ import annotations
 
 import collections
+import copy
 import enum
 import sys
 import types
@@ -33,7 +34,7 @@ from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.locations import is_own, user_location
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import maker_of
+from d2s.runtime.recording.structures import contents_of, maker_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -91,7 +92,8 @@ class Outputs:
         if found is not None:
             return found
         if id(thing) not in self._made:
-            self._made[id(thing)] = self._make(thing)
+            is_block = contents_of(thing) is not None
+            self._made[id(thing)] = self._call(copy.copy, thing) if is_block else self._make(thing)
         return self._made[id(thing)]
 
     def _function(self, function: types.FunctionType) -> Tree:

@@ -36,6 +36,7 @@ from d2s.runtime.ir.program import (
     values_in,
 )
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
+from d2s.runtime.recording.arrays import MadeArrays, is_run_time_array
 from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
@@ -160,6 +161,7 @@ class Recorder(TorchFunctionMode):
         self.lists = Sites(self)
         self.tables = Tables(self)
         self.tails = Tails()
+        self.arrays = MadeArrays(reachable)
         self.merged = Merged(reachable)
         self.no_choices: set[Site] = set()
         # By the number of the next value when a call took unknown sizes to be equal: which of its arguments' sizes.
@@ -170,6 +172,7 @@ class Recorder(TorchFunctionMode):
         self.world = FakeWorld()
         self.lists.forget_run()
         self.tails.forget_run()
+        self.arrays.forget_run()
         self.merged.forget_run()
         self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
@@ -552,6 +555,8 @@ class Recorder(TorchFunctionMode):
         if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
             raise CaptureError("D2S104", reason, "give it a size that is known", user_location())
+        if any(map(is_run_time_array, leaves_of((tuple(args), kwargs)))):
+            return self.array_call(func, tuple(args), kwargs)
         fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         key, assumed = self.next_number, self.world.assumed
         try:
@@ -565,9 +570,7 @@ class Recorder(TorchFunctionMode):
             true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
             if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
-            # If it leaves the function, the program makes this very call.
-            mark_as_users(true, self._call(func, tuple(args), kwargs, None, ORDERED))
-            raise true from None
+            raise self.error_of_users(true, func, tuple(args), kwargs) from None
         if self.world.assumed != assumed and key not in self._equal_sizes:
             self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
             raise SizesAssumed
@@ -578,6 +581,26 @@ class Recorder(TorchFunctionMode):
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
+
+    def error_of_users(
+        self, error: Exception, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Exception:
+        """What a call raises at each run. If it leaves the function, the program makes this very call."""
+        mark_as_users(error, self._call(func, args, kwargs, None, ORDERED))
+        return error
+
+    def array_call(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        checked: bool = False,
+        effects: Effects = PURE,
+    ) -> Any:
+        """Record a call of numpy's; see `record_array_call`."""
+        from d2s.runtime.recording.array_calls import record_array_call  # d2s does without numpy where it isn't used
+
+        return record_array_call(self, func, args, kwargs, checked, effects)
 
     def _for_inference(self, leaf: Any) -> Any:
         if is_run_time_number(leaf):

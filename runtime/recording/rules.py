@@ -189,6 +189,11 @@ def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
     return _nested(list, numbers, shape)
 
 
+def _array(recorder: Recorder, tensor: torch.Tensor, **kwargs: Any) -> Any:
+    """`tensor.numpy()`."""
+    return recorder.array_call(torch.Tensor.numpy, (tensor,), kwargs, checked=True)
+
+
 def _nested(kind: type, items: list[Any], shape: tuple[Any, ...]) -> Any:
     """The items in lists of lists, or tuples of tuples, of a shape."""
     if not shape:
@@ -220,7 +225,7 @@ _PREDICATES = (
     *(torch.is_inference, torch.Tensor.is_inference),
     *(torch.is_nonzero, torch.Tensor.is_nonzero),
 )
-_MEMORY = ("numpy", "__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")
+_MEMORY = ("__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")
 _TEXTS = ("__repr__", "__str__", "__format__")
 _HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook)
 _HISTORY = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
@@ -231,6 +236,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.__setitem__: _set_item,
     torch.Tensor.__bool__: _truth,
     torch.Tensor.tolist: _to_list,
+    torch.Tensor.numpy: _array,
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
     **{function: _squeeze(function) for function in (torch.squeeze, torch.Tensor.squeeze, torch.Tensor.squeeze_)},

@@ -1,0 +1,75 @@
+"""The operator for numpy's functions: the program calls those that are given values of the run, or draw numbers.
+
+An array that is made of known numbers is known as long as nothing writes it and no tensor shares its memory; what the
+place of the code makes that made it is of the run otherwise.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.ir.program import ORDERED, PURE
+from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.texts import members
+from d2s.runtime.recording.arrays import is_run_time_array
+from d2s.runtime.recording.locations import current_site, package_of
+from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.structures import contents_of
+
+
+def is_numpys(function: Any) -> bool:
+    """Whether this is a function or a class of numpy's."""
+    return package_of(function) == "numpy" or package_of(type(function)) == "numpy"
+
+
+def of_numpy(recorder: Recorder, function: Any) -> Callable[..., Any]:
+    """The form of a function, a class or a method of numpy's."""
+    draws = (getattr(function, "__module__", None) or "").startswith("numpy.random")
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        given = members([args, kwargs])
+        site = current_site()
+        if draws or recorder.arrays.is_found(site) or any(map(is_staged, given)):
+            _refuse_functions(function, given)
+            return recorder.array_call(function, args, kwargs, effects=ORDERED if draws else PURE)
+        made = function(*args, **kwargs)
+        if contents_of(made) is not None:
+            recorder.arrays.remember(made, site)
+        return made
+
+    return called
+
+
+def _refuse_functions(function: Any, given: list[Any]) -> None:
+    """Go on only if numpy calls no function of the user's, which would not be converted.
+
+    Raises:
+        CaptureError: it does.
+    """
+    if any(isinstance(leaf, types.FunctionType | types.MethodType) for leaf in given):
+        reason = f"{function.__name__} calls a function for numbers that are not known before the run"
+        raise CaptureError("D2S305", reason, "call it in a loop")
+
+
+def _sharing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of torch that gives a tensor which shares the memory of an array."""
+
+    def called(data: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = active_recorder()
+        if recorder is None or not (is_run_time_array(data) or contents_of(data) is not None):
+            return function(data, *args, **kwargs)
+        found = None if is_run_time_array(data) else recorder.arrays.found(data)
+        if found is not None:
+            raise found
+        return recorder.array_call(function, (data, *args), kwargs)
+
+    return called
+
+
+REPLACEMENTS.update({function: _sharing(function) for function in (torch.from_numpy, torch.as_tensor, torch.asarray)})
