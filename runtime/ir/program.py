@@ -52,6 +52,19 @@ class TensorType:
 
 
 @dataclass(frozen=True)
+class ArrayType:
+    """What is known about an array or a scalar of numpy's: `kind` is its class, None in `shape` an unknown size."""
+
+    kind: type
+    dtype: Any
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.kind.__name__}.{self.dtype}[{sizes}]"
+
+
+@dataclass(frozen=True)
 class PythonType:
     """A Python object of class `python_type`: a number, a text, or anything a function makes."""
 
@@ -61,7 +74,7 @@ class PythonType:
         return self.python_type.__name__
 
 
-ValueType = TensorType | PythonType
+ValueType = TensorType | ArrayType | PythonType
 
 
 @dataclass(frozen=True)

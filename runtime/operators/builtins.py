@@ -19,6 +19,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
+from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
@@ -50,6 +51,8 @@ def len_(value: Any) -> Any:
     """`len(value)`."""
     if is_run_time_sequence(value) or is_run_time_table(value):
         return value.length()
+    if is_run_time_array(value) and value.sizes():
+        return value.sizes()[0]
     if is_run_time_text(value):
         return value.recorder.number_call(len, (value,), int)
     if recorder_for(value) is None or not isinstance(value, torch.Tensor) or value.dim() == 0:
@@ -85,6 +88,8 @@ def type_(*args: Any) -> Any:
     if len(args) == 1 and is_staged(args[0]):
         if isinstance(args[0], torch.nn.Parameter):
             return torch.nn.Parameter
+        if is_run_time_array(args[0]):
+            return args[0].relied_on().kind
         return torch.Tensor if isinstance(args[0], torch.Tensor) else args[0].__class__
     return type(*args)
 

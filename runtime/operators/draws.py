@@ -84,8 +84,7 @@ def _scalar(function: Any, kind: type, most: int) -> Callable[..., Any]:
         if recorder is None:
             return function(*args, **kwargs)
         if len(args) > most or "size" in kwargs:
-            reason = f"numpy's {function.__name__} draws an array anew at each run"
-            raise CaptureError("D2S301", reason, "draw it with torch")
+            return recorder.array_call(function, args, kwargs, effects=ORDERED)
         return recorder.number_call(function, args, kind, kwargs=kwargs, effects=ORDERED)
 
     return drawn

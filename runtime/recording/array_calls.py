@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,8 +14,8 @@ import numpy
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import PURE, Effects, PythonType, TensorType, Tree, leaves_of, map_tree
-from d2s.runtime.recording.arrays import Form, RunTimeArray, form_of, is_run_time_array
+from d2s.runtime.ir.program import PURE, ArrayType, Effects, PythonType, TensorType, Tree, leaves_of, map_tree
+from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_run_time_array, join_array_types
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.staged import is_staged
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 # What stands for unknown sizes, and for numbers of the run, in the two examples: the first pair that numpy takes.
 _TRIES = ((23, 89), (2, 3), (0, 1))
-# What numpy says where shapes don't fit, whatever the arrays hold.
-_OF_SHAPES = re.compile("broadcast|core dimension|cannot reshape|must match|for array of dimension|not aligned")
+# What numpy and torch say where types don't fit, whatever the arrays hold.
+_OF_TYPES = re.compile(
+    "broadcast|core dimension|cannot reshape|must match|for array of dimension|not aligned|requires grad"
+)
 
 
 class _DifferError(Exception):
@@ -44,7 +47,7 @@ def record_array_call(
 ) -> Any:
     """`function(*args, **kwargs)`, which is numpy's or takes arrays, as an op; what it gives.
 
-    `checked` is whether the form of that follows from the forms of the arguments.
+    `checked` is whether the type of that follows from the types of the arguments.
     """
     args, kwargs = map_tree(lambda leaf: _kept(recorder, leaf), (args, kwargs))
     runs = _run_on_examples(recorder, function, args, kwargs)
@@ -95,8 +98,8 @@ class _Run:
             return {int: self._size, float: 0.25 * (self.number + 1), bool: self.number == 0}[leaf.kind]
         if not is_run_time_array(leaf):
             raise _not_recorded(type(leaf), "it is given to a function of numpy's")
-        made = _filled(self._shape(leaf.form.shape), leaf.form.dtype, self.number)
-        return made if leaf.form.kind is numpy.ndarray else made[()]
+        made = _filled(self._shape(leaf.type.shape), leaf.type.dtype, self.number)
+        return made if leaf.type.kind is numpy.ndarray else made[()]
 
     def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         return tuple(self._size if size is None else size for size in shape)
@@ -131,7 +134,7 @@ def _run_on_examples(recorder: Recorder, function: Callable[..., Any], args: Any
             raise
         except Exception as error:
             failures.append(error)
-    if all(isinstance(error, TypeError) or _OF_SHAPES.search(str(error)) for error in failures):
+    if all(isinstance(error, TypeError) or _OF_TYPES.search(str(error)) for error in failures):
         raise recorder.error_of_users(failures[0].with_traceback(None), function, args, kwargs) from None
     raise _not_recorded(function, str(failures[0])) from failures[0]
 
@@ -160,9 +163,10 @@ def _filled(shape: tuple[int, ...], dtype: Any, number: int) -> Any:
     generator = numpy.random.Generator(numpy.random.PCG64(number))
     if dtype.kind in "fc":
         return (generator.random(shape) + 0.1 if number == 0 else generator.normal(size=shape).round(1)).astype(dtype)
-    if dtype.kind in "iub":
-        return generator.integers(0, 2, shape).astype(dtype) if number == 0 else numpy.ones(shape, dtype)
-    return numpy.zeros(shape, dtype)
+    flat = numpy.ones(math.prod(shape), dtype)
+    if number == 0:
+        flat[::2] = 0
+    return flat.reshape(shape)
 
 
 def _bytes(example: Any) -> bytes:
@@ -195,7 +199,7 @@ class _Common:
         if argument is not None and argument is self._runs[1].leaf_of(right):
             return None, argument
         if isinstance(left, numpy.ndarray | numpy.generic) and isinstance(right, numpy.ndarray | numpy.generic):
-            return self._array(form_of(left).joined(form_of(right)))
+            return self._array(join_array_types(array_type(left), array_type(right)))
         if type(left) is not type(right):
             raise _DifferError
         if isinstance(left, torch.Tensor):
@@ -210,11 +214,11 @@ class _Common:
             return None, left
         raise _DifferError
 
-    def _array(self, form: Form | None) -> tuple[Tree, Any]:
-        if form is None or form.dtype.kind not in "biufc":
+    def _array(self, joined: ArrayType | None) -> tuple[Tree, Any]:
+        if joined is None or joined.dtype.kind not in "biufc":
             raise _DifferError
-        value = self._recorder.fresh(PythonType(form.kind))
-        return value, RunTimeArray(self._recorder, value, form, self._checked)
+        value = self._recorder.fresh(joined)
+        return value, RunTimeArray(self._recorder, value, self._checked)
 
     def _tensor(self, left: torch.Tensor, right: torch.Tensor) -> tuple[Tree, Any]:
         if left.dtype != right.dtype or left.dim() != right.dim():

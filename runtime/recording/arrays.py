@@ -1,6 +1,6 @@
 """Arrays and scalars of numpy's that are known only when the program runs.
 
-The program calls numpy itself. Where the recording relies on the form of what such a call gives, the program checks
+The program calls numpy itself. Where the recording relies on the type of what such a call gives, the program checks
 that.
 """
 
@@ -9,11 +9,10 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, D2SError
-from d2s.runtime.ir.program import ORDERED, Value
+from d2s.runtime.ir.program import ORDERED, ArrayType, Value
 from d2s.runtime.recording.locations import Site, is_own, user_location
 from d2s.runtime.recording.regions import RecordAgain
 from d2s.runtime.recording.staged import RunTimeValue
@@ -25,35 +24,33 @@ if TYPE_CHECKING:
 _QUESTIONS = frozenset("shape ndim size dtype itemsize nbytes".split())
 
 
-@dataclass(frozen=True)
-class Form:
-    """What is known of an array or a scalar of numpy's: `kind` is its class, None in `shape` an unknown size."""
-
-    kind: type
-    dtype: Any
-    shape: tuple[int | None, ...]
-
-    def joined(self, other: Form) -> Form | None:
-        """The form of what may be either; None if they differ in more than sizes."""
-        if self.kind is not other.kind or self.dtype != other.dtype or len(self.shape) != len(other.shape):
-            return None
-        sizes = tuple(a if a == b else None for a, b in zip(self.shape, other.shape, strict=True))
-        return Form(self.kind, self.dtype, sizes)
+def is_array(thing: Any) -> bool:
+    """Whether this is an array of numpy's that is known, or a scalar that is none of Python's own."""
+    return type(thing).__module__ == "numpy" and hasattr(type(thing), "dtype")
 
 
-def form_of(thing: Any) -> Form:
-    """The form of an array or a scalar."""
-    return Form(type(thing), thing.dtype, thing.shape)
+def array_type(thing: Any) -> ArrayType:
+    """The type of an array or a scalar."""
+    return ArrayType(type(thing), thing.dtype, thing.shape)
 
 
-def expect_form(thing: Any, form: Form) -> None:
-    """Do nothing for an array of a form.
+def join_array_types(left: ArrayType, right: ArrayType) -> ArrayType | None:
+    """The type of what may be either; None if they differ in more than sizes."""
+    if left.kind is not right.kind or left.dtype != right.dtype or len(left.shape) != len(right.shape):
+        return None
+    sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
+    return ArrayType(left.kind, left.dtype, sizes)
+
+
+def expect_array(thing: Any, expected: ArrayType) -> None:
+    """Do nothing for an array of a type.
 
     Raises:
-        D2SError: it has another, though the program was made for this one.
+        D2SError: it is of another, though the program was made for this one.
     """
-    if form.joined(form_of(thing)) != form:
-        raise D2SError(f"numpy gave {form_of(thing)}, and the program was captured for {form}")
+    found = array_type(thing)
+    if join_array_types(expected, found) != expected:
+        raise D2SError(f"numpy gives {found}, and the program was captured for {expected}")
 
 
 def size_of(array: Any, dimension: int) -> int:
@@ -64,15 +61,14 @@ def size_of(array: Any, dimension: int) -> int:
 class RunTimeArray(RunTimeValue):
     """An array or a scalar; it answers with numpy's class when asked for its own.
 
-    `checked` is whether its form follows from those of what it was made of, whatever they hold.
+    `checked` is whether its type follows from those of what it was made of, whatever they hold.
     """
 
-    __slots__ = ("checked", "form", "recorder", "value")
+    __slots__ = ("checked", "recorder", "value")
 
-    def __init__(self, recorder: Any, value: Value, form: Form, checked: bool = False):
+    def __init__(self, recorder: Any, value: Value, checked: bool = False):
         self.recorder = recorder
         self.value = value
-        self.form = form
         self.checked = checked
 
     @property  # type: ignore[misc]
@@ -80,11 +76,17 @@ class RunTimeArray(RunTimeValue):
         is_ours = is_own(sys._getframe(1).f_code.co_filename)
         return RunTimeArray if is_ours else self.relied_on().kind
 
-    def relied_on(self) -> Form:
-        """The form, which the program checks if it may be another."""
+    @property
+    def type(self) -> ArrayType:
+        """What is known of it, if the program doesn't find another."""
+        assert isinstance(self.value.type, ArrayType)
+        return self.value.type
+
+    def relied_on(self) -> ArrayType:
+        """What is known of it, which the program checks if it may be another."""
         if not self.checked:
-            self.recorder.emit_call(expect_form, (self, self.form), {}, None, ORDERED)
-        return self.form
+            self.recorder.emit_call(expect_array, (self, self.type), {}, None, ORDERED)
+        return self.type
 
     def sizes(self) -> tuple[Any, ...]:
         """The shape, with a number of the run for each size that is unknown."""
@@ -96,7 +98,7 @@ class RunTimeArray(RunTimeValue):
     def __getattr__(self, name: str) -> Any:
         if name in _QUESTIONS:
             return self._answer(name)
-        found = getattr(self.form.kind, name)
+        found = getattr(self.type.kind, name)
         if name.startswith("__"):
             raise AttributeError(name)
         if callable(found):
@@ -104,12 +106,12 @@ class RunTimeArray(RunTimeValue):
         return self.recorder.array_call(getattr, (self, name), {})
 
     def _answer(self, name: str) -> Any:
-        form, sizes = self.relied_on(), self.sizes()
+        dtype, sizes = self.relied_on().dtype, self.sizes()
         size = 1
         for one in sizes:
             size = size * one
-        answers = {"shape": sizes, "ndim": len(sizes), "size": size, "dtype": form.dtype}
-        return answers[name] if name in answers else form.dtype.itemsize * (size if name == "nbytes" else 1)
+        answers = {"shape": sizes, "ndim": len(sizes), "size": size, "dtype": dtype}
+        return answers[name] if name in answers else dtype.itemsize * (size if name == "nbytes" else 1)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self.recorder.array_call(getattr(ufunc, method), inputs, kwargs, checked=method == "__call__")
@@ -133,7 +135,7 @@ class RunTimeArray(RunTimeValue):
     def __iter__(self) -> Any:
         sizes = self.sizes()
         if not sizes:
-            return iter(self.form.kind(0))  # raises what numpy raises
+            return iter(self.type.kind(0))  # raises what numpy raises
         return iter([self[place] for place in range(operator.index(sizes[0]))])
 
     def __contains__(self, item: Any) -> bool:
@@ -148,7 +150,7 @@ class RunTimeArray(RunTimeValue):
     def __repr__(self) -> str:
         if self.recorder.is_at_work():
             raise self.needed("the text")
-        return f"<{self.form.kind.__name__} {self.value}>"
+        return f"<{self.type.kind.__name__} {self.value}>"
 
     def __str__(self) -> str:
         raise self.needed("the text")
@@ -207,7 +209,9 @@ class MadeArrays:
         return site in self._found or None in self._found
 
     def found(self, array: Any) -> ArrayFound | None:
-        """What to raise to have an array be of the run; None where it can't be, for it is the user's."""
+        """What to raise to have an array be of the run; None where it can't be, for it is the user's, or a scalar."""
+        if not hasattr(array, "__setitem__"):
+            return None
         base = array
         while base is not None and id(base) not in self._made:
             if self._reachable.find(base) is not None:

@@ -31,7 +31,7 @@ from d2s.runtime.recording.journal import (
     Location,
 )
 from d2s.runtime.recording.lifting import attribute_source
-from d2s.runtime.recording.locations import is_own, user_location
+from d2s.runtime.recording.locations import is_own, package_of, user_location
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of, maker_of
@@ -92,8 +92,7 @@ class Outputs:
         if found is not None:
             return found
         if id(thing) not in self._made:
-            is_block = contents_of(thing) is not None
-            self._made[id(thing)] = self._call(copy.copy, thing) if is_block else self._make(thing)
+            self._made[id(thing)] = self._make(thing)
         return self._made[id(thing)]
 
     def _function(self, function: types.FunctionType) -> Tree:
@@ -111,6 +110,10 @@ class Outputs:
     def _make(self, thing: Any) -> Tree:
         """A new thing, made by an op unless it can be written down."""
         kind = type(thing)
+        if contents_of(thing) is not None:
+            return self._call(copy.copy, thing)
+        if package_of(kind) == "numpy":
+            return thing  # a scalar or a dtype
         if isinstance(thing, tuple):
             items = [self.tree(item) for item in thing]
             if kind is tuple:

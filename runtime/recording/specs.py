@@ -2,6 +2,7 @@
 
     spec ::= Known(thing)                   this very thing, or one that can't be told from it
            | OfTensor(type)                 a tensor of this type
+           | OfArray(type)                  an array or a scalar of numpy's of this type
            | OfPython(class)                a number or a text of this class
            | OfTuple(like, specs)           a tuple, named tuple or Size like this one
            | OfList(site)                   a list of the program, made at this place of the code
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value, ValueType
+from d2s.runtime.ir.program import ArrayType, PythonType, TensorType, Tree, Value, ValueType
+from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_array, is_run_time_array, join_array_types
 from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
@@ -79,6 +81,14 @@ class OfTensor:
 
 
 @dataclass(frozen=True)
+class OfArray:
+    """`checked` is whether nothing but this type can be there, whatever arrays hold."""
+
+    type: ArrayType
+    checked: bool
+
+
+@dataclass(frozen=True)
 class OfPython:
     kind: type
 
@@ -127,7 +137,7 @@ class OfChoice:
     site: Site
 
 
-Spec = Known | OfTensor | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
+Spec = Known | OfTensor | OfArray | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
 
 
 def kind_of(given: Any) -> type:
@@ -191,6 +201,8 @@ class Joiner:
         left, right = self.general(left), self.general(right)
         if isinstance(left, OfTensor) and isinstance(right, OfTensor):
             return self._join_tensors(left, right)
+        if isinstance(left, OfArray) and isinstance(right, OfArray):
+            return self._join_arrays(left, right)
         if isinstance(left, OfTuple) and isinstance(right, OfTuple):
             return self._join_tuples(left, right)
         if isinstance(left, OfMade) and isinstance(right, OfMade):
@@ -215,9 +227,13 @@ class Joiner:
         thing = spec.thing
         if isinstance(thing, torch.Tensor):
             return OfTensor(self.recorder.type_of(thing))
+        if is_run_time_array(thing):
+            return OfArray(thing.type, thing.checked)
         kind = number_kind(thing)
         if kind is not None:
             return OfPython(kind)
+        if is_array(thing):
+            return self._of_known_array(thing)
         if is_run_time_text(thing) and thing.site is not None:
             return OfChoice(frozenset({str}), thing.site)
         if is_run_time_text(thing) or (type(thing) is str and self.anything):
@@ -262,6 +278,19 @@ class Joiner:
         if left.type.requires_grad != right.type.requires_grad:
             self.recorder.uncertain_gradients = True
         return OfTensor(join_tensor_types(left.type, right.type))
+
+    def _of_known_array(self, thing: Any) -> Spec:
+        """The spec of an array that is known: it is the user's, or else has to be one of the run."""
+        found = self.recorder.arrays.found(thing)
+        if found is not None:
+            raise found
+        return OfArray(array_type(thing), True)
+
+    def _join_arrays(self, left: OfArray, right: OfArray) -> Spec:
+        joined = join_array_types(left.type, right.type)
+        if joined is None:
+            raise CannotJoinError(left, right)
+        return OfArray(joined, left.checked and right.checked)
 
     def _choice(self, left: Spec, right: Spec, error: CannotJoinError) -> Spec:
         """A choice of two specs that are no more alike.
@@ -369,6 +398,9 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
             return thing
         case OfTensor(tensor_type):
             return _part(recorder, tensor_type, values)
+        case OfArray(type, checked):
+            values.append(recorder.fresh(type))
+            return RunTimeArray(recorder, values[-1], checked)
         case OfPython(kind):
             return _part(recorder, PythonType(kind), values)
         case OfTuple(like, items):
