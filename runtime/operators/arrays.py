@@ -24,21 +24,25 @@ from d2s.runtime.recording.structures import contents_of
 
 
 def is_numpys(function: Any) -> bool:
-    """Whether this is a function or a class of numpy's."""
-    return package_of(function) == "numpy" or package_of(type(function)) == "numpy"
+    """Whether this is a function, a class or a method of numpy's, but not of its generators."""
+    owner = type(getattr(function, "__self__", None))
+    return any(package_of(thing) == "numpy" for thing in (function, type(function))) or owner.__module__ == "numpy"
 
 
-def of_numpy(recorder: Recorder, function: Any) -> Callable[..., Any]:
-    """The form of a function, a class or a method of numpy's."""
+def of_numpy(recorder: Recorder, function: Any, known: Callable[..., Any]) -> Callable[..., Any]:
+    """The form of what is numpy's; `known` is what to call where all is known that it is given."""
     draws = (getattr(function, "__module__", None) or "").startswith("numpy.random")
+    owner = getattr(function, "__self__", None)
+    is_method = type(owner).__module__ == "numpy"
+    target, first = (getattr(type(owner), function.__name__), (owner,)) if is_method else (function, ())
 
     def called(*args: Any, **kwargs: Any) -> Any:
         given = members([args, kwargs])
         site = current_site()
         if draws or recorder.arrays.is_found(site) or any(map(is_staged, given)):
-            _refuse_functions(function, given)
-            return recorder.array_call(function, args, kwargs, effects=ORDERED if draws else PURE)
-        made = function(*args, **kwargs)
+            _refuse_functions(function, [*given, getattr(function, "pyfunc", None)])
+            return recorder.array_call(target, (*first, *args), kwargs, effects=ORDERED if draws else PURE)
+        made = known(*args, **kwargs)
         if contents_of(made) is not None:
             recorder.arrays.remember(made, site)
         return made
@@ -53,7 +57,8 @@ def _refuse_functions(function: Any, given: list[Any]) -> None:
         CaptureError: it does.
     """
     if any(isinstance(leaf, types.FunctionType | types.MethodType) for leaf in given):
-        reason = f"{function.__name__} calls a function for numbers that are not known before the run"
+        name = getattr(function, "__name__", type(function).__name__)
+        reason = f"{name} calls a function for numbers that are not known before the run"
         raise CaptureError("D2S305", reason, "call it in a loop")
 
 

@@ -83,7 +83,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 def _converted(recorder: Recorder, function: Any) -> Any:
     if is_numpys(function):
-        return REPLACEMENTS.get(function) or of_numpy(recorder, function)
+        known = _left(function, of_c) if isinstance(function, C_FUNCTIONS) else function
+        return REPLACEMENTS.get(function) or of_numpy(recorder, function, known)
     if isinstance(function, C_FUNCTIONS):
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str) and function.__name__ in ("format", "join"):

@@ -17,6 +17,7 @@ from d2s.runtime.operators.generators import is_fresh
 from d2s.runtime.operators.loops import each
 from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
 from d2s.runtime.operators.temporaries import is_kept
+from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.recorder import active_recorder
@@ -24,7 +25,8 @@ from d2s.runtime.recording.recorder import active_recorder
 
 def _is_repeatable(items: Any) -> bool:
     """Whether items can be gone over again, as branches do: an iterator has given its items once and for all."""
-    return isinstance(items, list | tuple | range | torch.Tensor | StagedSequence) or is_fresh(items)
+    is_sequence = isinstance(items, list | tuple | range | torch.Tensor | StagedSequence)
+    return is_sequence or is_run_time_array(items) or is_fresh(items)
 
 
 def long(items: Any) -> StagedSequence | None:

@@ -68,7 +68,7 @@ def unseen(what: str) -> CaptureError:
     return CaptureError("D2S307", what, "use a tensor, an attribute, a list or a dict", user_location())
 
 
-def block_changed(block: Any) -> Exception:
+def block_changed(block: Any) -> BaseException:
     """What to raise where a block of numbers is changed, such as an array of numpy's."""
     recorder = active_recorder()
     found = recorder.arrays.found(block) if recorder is not None else None

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import operator
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import PURE, ArrayType, Effects, PythonType, TensorType, Tree, leaves_of, map_tree
+from d2s.runtime.ir.program import (
+    PURE,
+    ArrayType,
+    Effects,
+    PythonType,
+    TensorType,
+    Tree,
+    Value,
+    leaves_of,
+    map_tree,
+    values_in,
+)
 from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_run_time_array, join_array_types
+from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.staged import is_staged
@@ -25,11 +38,22 @@ from d2s.runtime.torch_internals import known_shape, without_modes
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
 
-# What stands for unknown sizes, and for numbers of the run, in the two examples: the first pair that numpy takes.
-_TRIES = ((23, 89), (2, 3), (0, 1))
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What stands in the two examples for numbers of the run, and whether matrices are positive definite."""
+
+    numbers: tuple[int, int]
+    definite: bool = False
+
+
+# What stands in the two examples for unknown sizes.
+_SIZES = (23, 89)
+# In order: the first that numpy takes decides.
+_ATTEMPTS = (_Attempt((0, 1)), _Attempt((2, 3)), _Attempt(_SIZES), _Attempt((0, 1), definite=True))
 # What numpy and torch say where types don't fit, whatever the arrays hold.
 _OF_TYPES = re.compile(
-    "broadcast|core dimension|cannot reshape|must match|for array of dimension|not aligned|requires grad"
+    "broadcast|core dimension|cannot reshape|must match|for array of dimension|not aligned|requires grad|ambiguous"
 )
 
 
@@ -49,19 +73,21 @@ def record_array_call(
 
     `checked` is whether the type of that follows from the types of the arguments.
     """
-    args, kwargs = map_tree(lambda leaf: _kept(recorder, leaf), (args, kwargs))
     runs = _run_on_examples(recorder, function, args, kwargs)
     try:
         result, seen = _Common(recorder, runs, checked).of(runs[0].answer, runs[1].answer)
     except _DifferError:
         raise _not_recorded(function, "what kind of thing it gives depends on the values") from None
     written = [leaf for run in runs for leaf in run.written]
-    if any(map(_is_known_array, written)):
-        raise _not_recorded(function, "an array that is known is changed")
-    if result is not None or written or effects != PURE:
+    for leaf in filter(_is_known_array, written):
+        raise recorder.arrays.found(leaf) or _not_recorded(function, "an array that is known is changed")
+    args, kwargs = map_tree(lambda leaf: _kept(recorder, leaf), (args, kwargs))
+    if result is not None or seen is None or written or effects != PURE:
         aliases = [leaf for run in runs for leaf in run.shared]
-        writes, shared = (tuple(dict.fromkeys(map(recorder.operand, leaves))) for leaves in (written, aliases))
-        recorder.emit_call(function, args, kwargs, result, Effects(writes, shared, effects.random, effects.ordered))
+        writes, shared = (_values(recorder, leaves) for leaves in (written, aliases))
+        recorder.emit_call(
+            function, args, kwargs, result, Effects(writes, shared, ordered=effects.ordered or seen is None)
+        )
     if written:
         recorder.facts.forget_tensors()
     return seen
@@ -70,9 +96,10 @@ def record_array_call(
 class _Run:
     """A call on examples: what stood for each leaf, how that was before, and what the call gave."""
 
-    def __init__(self, number: int, sizes: int):
+    def __init__(self, recorder: Recorder, number: int, attempt: _Attempt):
+        self._recorder = recorder
         self.number = number
-        self._size = sizes
+        self._attempt = attempt
         self._made: dict[int, tuple[Any, Any, Any]] = {}
         self.answer: Any = None
         self.written: list[Any] = []
@@ -84,7 +111,7 @@ class _Run:
             return leaf
         if id(leaf) not in self._made:
             made = self._example(leaf)
-            self._made[id(leaf)] = leaf, made, copy.copy(made)
+            self._made[id(leaf)] = leaf, made, _state(made)
         return self._made[id(leaf)][1]
 
     def _example(self, leaf: Any) -> Any:
@@ -92,30 +119,46 @@ class _Run:
             return leaf.copy()
         if isinstance(leaf, torch.Tensor):
             shape = self._shape(known_shape(leaf))
-            made = torch.from_numpy(_filled(shape, numpy.dtype(float), self.number)).to(leaf.dtype)
-            return made.requires_grad_(leaf.requires_grad)
+            made = torch.from_numpy(self._filled(shape, numpy.dtype(float)))
+            return made.to(leaf.dtype).requires_grad_(leaf.requires_grad)
         if is_run_time_number(leaf):
-            return {int: self._size, float: 0.25 * (self.number + 1), bool: self.number == 0}[leaf.kind]
+            return self._number(leaf.kind)
+        if is_run_time_sequence(leaf):
+            return [map_tree(self, self._recorder.lists.example(leaf)) for _ in range(2 + self.number)]
         if not is_run_time_array(leaf):
             raise _not_recorded(type(leaf), "it is given to a function of numpy's")
-        made = _filled(self._shape(leaf.type.shape), leaf.type.dtype, self.number)
+        made = self._filled(self._shape(leaf.type.shape), leaf.type.dtype)
         return made if leaf.type.kind is numpy.ndarray else made[()]
 
+    def _number(self, kind: type) -> Any:
+        if kind is int:
+            return self._attempt.numbers[self.number]
+        return self.number == 0 if kind is bool else 0.25 * (self.number + 1)
+
+    def _filled(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        return _filled(shape, dtype, self.number, self._attempt.definite)
+
     def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        return tuple(self._size if size is None else size for size in shape)
+        return tuple(_SIZES[self.number] if size is None else size for size in shape)
 
     def leaf_of(self, thing: Any) -> Any:
         """The leaf that a thing stands for; None for any other thing."""
         return next((leaf for leaf, made, _ in self._made.values() if made is thing), None)
 
-    def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Make the call, and note which leaves it changes and of which the answer may share memory."""
-        given, named = map_tree(self, (args, kwargs))
-        self.answer = function(*given, **named)
+    def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Exception | None:
+        """Make the call, and note which leaves it changes and of which the answer may share memory.
+
+        The exception if it raises one.
+        """
+        try:
+            self.answer = function(*args, **kwargs)
+        except Exception as error:
+            return error
         made = list(self._made.values())
-        self.written = [leaf for leaf, example, before in made if _bytes(example) != _bytes(before)]
+        self.written = [leaf for leaf, example, before in made if _state(example) != before]
         parts = [part for part in leaves_of(self.answer) if isinstance(part, numpy.ndarray | torch.Tensor)]
         self.shared = [leaf for leaf, example, _ in made if any(_may_share(part, example) for part in parts)]
+        return None
 
 
 def _run_on_examples(recorder: Recorder, function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[_Run, _Run]:
@@ -126,26 +169,29 @@ def _run_on_examples(recorder: Recorder, function: Callable[..., Any], args: Any
         Exception: what numpy raises whatever the arrays hold.
     """
     failures: list[Exception] = []
-    for sizes in _TRIES:
-        try:
-            first, second = (_run(function, args, kwargs, number, size) for number, size in enumerate(sizes))
-            return first, second
-        except CaptureError:
-            raise
-        except Exception as error:
-            failures.append(error)
-    if all(isinstance(error, TypeError) or _OF_TYPES.search(str(error)) for error in failures):
+    for attempt in _ATTEMPTS:
+        runs = _Run(recorder, 0, attempt), _Run(recorder, 1, attempt)
+        failed = [error for run in runs if (error := _called(run, function, args, kwargs)) is not None]
+        if not failed:
+            return runs
+        failures += failed
+    if all(_is_of_types(error, function, args) for error in failures):
         raise recorder.error_of_users(failures[0].with_traceback(None), function, args, kwargs) from None
     raise _not_recorded(function, str(failures[0])) from failures[0]
 
 
-def _run(function: Callable[..., Any], args: Any, kwargs: Any, number: int, size: int) -> _Run:
-    """The call made on one example."""
-    run = _Run(number, size)
+def _is_of_types(error: Exception, function: Any, args: Any) -> bool:
+    """Whether a call raises this whatever the arrays hold."""
+    if isinstance(error, IndexError) and function in (operator.getitem, operator.setitem):
+        return not any(map(is_staged, leaves_of(args[1])))
+    return isinstance(error, TypeError) or _OF_TYPES.search(str(error)) is not None
+
+
+def _called(run: _Run, function: Callable[..., Any], args: Any, kwargs: Any) -> Exception | None:
+    """Make the call on one example; the exception if it raises one."""
     with without_modes(), numpy.errstate(all="ignore"), warnings.catch_warnings(), _same_random_numbers():
         warnings.simplefilter("ignore")
-        run.call(function, args, kwargs)
-    return run
+        return run.call(function, *map_tree(run, (args, kwargs)))
 
 
 @contextmanager
@@ -158,27 +204,33 @@ def _same_random_numbers() -> Iterator[None]:
         numpy.random.set_state(before)
 
 
-def _filled(shape: tuple[int, ...], dtype: Any, number: int) -> Any:
+def _filled(shape: tuple[int, ...], dtype: Any, number: int, definite: bool) -> Any:
     """An array of the first or the second example: they differ in what depends on values."""
+    if dtype.kind not in "fc":
+        flat = numpy.ones(math.prod(shape), dtype)
+        if number == 0:
+            flat[::2] = 0
+        return flat.reshape(shape)
     generator = numpy.random.Generator(numpy.random.PCG64(number))
-    if dtype.kind in "fc":
-        return (generator.random(shape) + 0.1 if number == 0 else generator.normal(size=shape).round(1)).astype(dtype)
-    flat = numpy.ones(math.prod(shape), dtype)
-    if number == 0:
-        flat[::2] = 0
-    return flat.reshape(shape)
+    made = numpy.asarray(generator.random(shape) + 0.1 if number == 0 else generator.normal(size=shape).round(1))
+    if definite and made.ndim > 1 and shape[-1] == shape[-2]:
+        made = made @ made.swapaxes(-1, -2) + numpy.eye(shape[-1])
+    return made.astype(dtype)
 
 
-def _bytes(example: Any) -> bytes:
-    return example.tobytes() if isinstance(example, numpy.ndarray) else b""
+def _state(example: Any) -> Any:
+    """What an array holds, and how often a tensor was written."""
+    if isinstance(example, numpy.ndarray):
+        return example.tobytes()
+    return example._version if isinstance(example, torch.Tensor) else None
 
 
 def _may_share(part: Any, made: Any) -> bool:
     """Whether two arrays or tensors may share memory."""
     if not isinstance(made, numpy.ndarray | torch.Tensor):
         return False
-    arrays = [thing.detach().numpy() if isinstance(thing, torch.Tensor) else thing for thing in (part, made)]
-    return bool(numpy.may_share_memory(*arrays))
+    left, right = (thing.detach().numpy() if isinstance(thing, torch.Tensor) else thing for thing in (part, made))
+    return numpy.may_share_memory(left, right)
 
 
 class _Common:
@@ -226,6 +278,11 @@ class _Common:
         sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
         value = self._recorder.fresh(TensorType(left.dtype, sizes, left.device, left.requires_grad))
         return value, self._recorder.stand_in(value)
+
+
+def _values(recorder: Recorder, leaves: list[Any]) -> tuple[Value, ...]:
+    """The values of the program among some leaves."""
+    return tuple(dict.fromkeys(values_in([recorder.operand(leaf) for leaf in leaves])))
 
 
 def _kept(recorder: Recorder, leaf: Any) -> Any:

@@ -136,7 +136,8 @@ class RunTimeArray(RunTimeValue):
         sizes = self.sizes()
         if not sizes:
             return iter(self.type.kind(0))  # raises what numpy raises
-        return iter([self[place] for place in range(operator.index(sizes[0]))])
+        count = operator.index(sizes[0])
+        return iter([self.recorder.array_call(operator.getitem, (self, place), {}) for place in range(count)])
 
     def __contains__(self, item: Any) -> bool:
         return bool(self.recorder.number_call(operator.contains, (self, item), bool))

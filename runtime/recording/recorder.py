@@ -20,6 +20,7 @@ from d2s.runtime.ir.names import is_in_place
 from d2s.runtime.ir.program import (
     ORDERED,
     PURE,
+    ArrayType,
     Block,
     Call,
     Effects,
@@ -36,7 +37,7 @@ from d2s.runtime.ir.program import (
     values_in,
 )
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
-from d2s.runtime.recording.arrays import MadeArrays, is_run_time_array
+from d2s.runtime.recording.arrays import MadeArrays, RunTimeArray, is_run_time_array
 from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
@@ -447,6 +448,8 @@ class Recorder(TorchFunctionMode):
         """An object that stands for a value of which only the type is known."""
         if value.type == PythonType(str):
             return RunTimeText(self, value)
+        if isinstance(value.type, ArrayType):
+            return RunTimeArray(self, value)
         if isinstance(value.type, PythonType):
             return self.number(value.type.python_type, value)
         kind = value.type
@@ -481,6 +484,9 @@ class Recorder(TorchFunctionMode):
         """The value of something of which the truth is asked, and its truth where that is known on this path."""
         if is_run_time_list(thing) or is_run_time_table(thing) or is_run_time_choice(thing):
             thing = self.number_call(bool, (thing,), bool)  # what it stands for may change
+        if is_run_time_array(thing):
+            known = None not in thing.type.shape
+            thing = self.array_call(bool, (thing,), {}) if known else self.number_call(bool, (thing,), bool)
         value = self.operand(thing)
         if isinstance(thing, torch.Tensor):
             self.facts.depends_on(value, storage_key(self.fake(thing)))

@@ -398,8 +398,8 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
             return thing
         case OfTensor(tensor_type):
             return _part(recorder, tensor_type, values)
-        case OfArray(type, checked):
-            values.append(recorder.fresh(type))
+        case OfArray(array, checked):
+            values.append(recorder.fresh(array))
             return RunTimeArray(recorder, values[-1], checked)
         case OfPython(kind):
             return _part(recorder, PythonType(kind), values)

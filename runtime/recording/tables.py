@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.ir.program import ORDERED, PURE, Effects, Value
+from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.locations import Site
 from d2s.runtime.recording.staged import RunTimeValue, is_staged
@@ -63,7 +64,12 @@ def is_run_time_key(key: Any) -> bool:
     """
     if isinstance(key, tuple) and not is_staged(key):
         return any(map(is_run_time_key, key))
-    return is_staged(key) and not isinstance(key, torch.Tensor) and not is_run_time_choice(key)
+    return (
+        is_staged(key)
+        and not isinstance(key, torch.Tensor)
+        and not is_run_time_choice(key)
+        and not is_run_time_array(key)
+    )
 
 
 def keys_of(table: Any) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any
 
+import numpy
 import torch
 
 
@@ -25,6 +26,8 @@ def same(left: Any, right: Any) -> bool:
         return isinstance(right, torch.Tensor) and _same_tensors(left, right)
     if type(left) is not type(right):
         return False
+    if isinstance(left, numpy.ndarray):
+        return left.dtype == right.dtype and numpy.array_equal(left, right)
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[k], right[k]) for k in left)
     if isinstance(left, tuple | list | deque):

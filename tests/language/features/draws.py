@@ -36,9 +36,12 @@ def by_numpy(x):
     return x * scale, numpy.random.randint(5), numpy.random.normal(0.0, 1.0)
 
 
-@feature("an array of numpy's generator", X, missing="arrays aren't followed", code="D2S301", ways=1)
+@feature("arrays of numpy's generator, and things put in order by it", X, -X)
 def an_array(x):
-    return x + torch.from_numpy(numpy.random.rand(3))
+    noise = numpy.random.rand(3).astype(numpy.float32)
+    if x.sum() > 0:
+        x = x[numpy.random.permutation(3)]
+    return x + torch.from_numpy(noise), numpy.random.normal(size=(2, 1)), numpy.random.choice([4, 5, 6])
 
 
 @feature(
