@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 import torch
@@ -20,7 +20,6 @@ from d2s.runtime.ir.program import (
     ArrayType,
     Effects,
     PythonType,
-    TensorType,
     Tree,
     Value,
     leaves_of,
@@ -31,26 +30,29 @@ from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_run_time_a
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number
+from d2s.runtime.recording.recorder import Recorder, type_of
+from d2s.runtime.recording.specs import CannotJoinError, join_tensor_types
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
-from d2s.runtime.torch_internals import known_shape, without_modes
-
-if TYPE_CHECKING:
-    from d2s.runtime.recording.recorder import Recorder
+from d2s.runtime.torch_internals import without_modes
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What stands in the two examples for numbers of the run, and whether matrices are positive definite."""
+    """What stands in the two examples for unknown sizes and numbers, and whether matrices are positive definite."""
 
+    sizes: tuple[int, int]
     numbers: tuple[int, int]
     definite: bool = False
 
 
-# What stands in the two examples for unknown sizes.
-_SIZES = (23, 89)
-# In order: the first that numpy takes decides.
-_ATTEMPTS = (_Attempt((0, 1)), _Attempt((2, 3)), _Attempt(_SIZES), _Attempt((0, 1), definite=True))
+# In order: the first that numpy takes decides. A small size shows what slices clip, a large one has more items.
+_ATTEMPTS = (
+    _Attempt((2, 89), (0, 1)),
+    _Attempt((23, 89), (2, 3)),
+    _Attempt((23, 89), (23, 89)),
+    _Attempt((23, 89), (0, 1), definite=True),
+)
 # What numpy and torch say where types don't fit, whatever the arrays hold.
 _OF_TYPES = re.compile(
     "broadcast|core dimension|cannot reshape|must match|for array of dimension|not aligned|requires grad|ambiguous"
@@ -73,6 +75,9 @@ def record_array_call(
 
     `checked` is whether the type of that follows from the types of the arguments.
     """
+    for leaf in leaves_of((args, kwargs)):
+        if isinstance(leaf, torch.Tensor):
+            recorder.fake(leaf)  # now, for the examples are made outside of the recording
     runs = _run_on_examples(recorder, function, args, kwargs)
     try:
         result, seen = _Common(recorder, runs, checked).of(runs[0].answer, runs[1].answer)
@@ -118,7 +123,7 @@ class _Run:
         if _is_known_array(leaf):
             return leaf.copy()
         if isinstance(leaf, torch.Tensor):
-            shape = self._shape(known_shape(leaf))
+            shape = self._shape(self._recorder.type_of(leaf).shape)
             made = torch.from_numpy(self._filled(shape, numpy.dtype(float)))
             return made.to(leaf.dtype).requires_grad_(leaf.requires_grad)
         if is_run_time_number(leaf):
@@ -139,7 +144,7 @@ class _Run:
         return _filled(shape, dtype, self.number, self._attempt.definite)
 
     def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        return tuple(_SIZES[self.number] if size is None else size for size in shape)
+        return tuple(self._attempt.sizes[self.number] if size is None else size for size in shape)
 
     def leaf_of(self, thing: Any) -> Any:
         """The leaf that a thing stands for; None for any other thing."""
@@ -273,10 +278,10 @@ class _Common:
         return value, RunTimeArray(self._recorder, value, self._checked)
 
     def _tensor(self, left: torch.Tensor, right: torch.Tensor) -> tuple[Tree, Any]:
-        if left.dtype != right.dtype or left.dim() != right.dim():
-            raise _DifferError
-        sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
-        value = self._recorder.fresh(TensorType(left.dtype, sizes, left.device, left.requires_grad))
+        try:
+            value = self._recorder.fresh(join_tensor_types(type_of(left), type_of(right)))
+        except CannotJoinError:
+            raise _DifferError from None
         return value, self._recorder.stand_in(value)
 
 

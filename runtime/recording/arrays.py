@@ -6,6 +6,7 @@ that.
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
 from collections.abc import Callable
@@ -106,12 +107,14 @@ class RunTimeArray(RunTimeValue):
         return self.recorder.array_call(getattr, (self, name), {})
 
     def _answer(self, name: str) -> Any:
-        dtype, sizes = self.relied_on().dtype, self.sizes()
-        size = 1
-        for one in sizes:
-            size = size * one
-        answers = {"shape": sizes, "ndim": len(sizes), "size": size, "dtype": dtype}
-        return answers[name] if name in answers else dtype.itemsize * (size if name == "nbytes" else 1)
+        if name == "shape":
+            return self.sizes()
+        if name in ("size", "nbytes"):
+            return functools.reduce(
+                operator.mul, self.sizes(), 1 if name == "size" else self.relied_on().dtype.itemsize
+            )
+        known = self.relied_on()
+        return {"ndim": len(known.shape), "dtype": known.dtype, "itemsize": known.dtype.itemsize}[name]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self.recorder.array_call(getattr(ufunc, method), inputs, kwargs, checked=method == "__call__")

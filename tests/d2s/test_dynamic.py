@@ -92,8 +92,15 @@ def ranked(x):
     return y.sum(0), tuple(x.shape), f"{rows}"
 
 
+def arrayed(x):
+    array = x.numpy()
+    if array.shape[0] > 3:
+        array = array[:3] + len(array)
+    return array, torch.from_numpy(array.reshape(1, array.size)), array.nbytes, array[array > 0.5].shape
+
+
 of_any_size = pytest.mark.parametrize(
-    "function", [decided, looped, reshaped, squeezed, ranked], ids=lambda function: function.__name__
+    "function", [decided, looped, reshaped, squeezed, ranked, arrayed], ids=lambda function: function.__name__
 )
 
 
