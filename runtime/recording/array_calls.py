@@ -123,28 +123,27 @@ class _Run:
         if _is_known_array(leaf):
             return leaf.copy()
         if isinstance(leaf, torch.Tensor):
-            shape = self._shape(self._recorder.type_of(leaf).shape)
-            made = torch.from_numpy(self._filled(shape, numpy.dtype(float)))
+            made = torch.from_numpy(self._filled(leaf, numpy.dtype(float)))
             return made.to(leaf.dtype).requires_grad_(leaf.requires_grad)
         if is_run_time_number(leaf):
-            return self._number(leaf.kind)
+            return self._number(leaf)
         if is_run_time_sequence(leaf):
             return [map_tree(self, self._recorder.lists.example(leaf)) for _ in range(2 + self.number)]
         if not is_run_time_array(leaf):
             raise _not_recorded(type(leaf), "it is given to a function of numpy's")
-        made = self._filled(self._shape(leaf.type.shape), leaf.type.dtype)
+        made = self._filled(leaf, leaf.type.dtype)
         return made if leaf.type.kind is numpy.ndarray else made[()]
 
-    def _number(self, kind: type) -> Any:
-        if kind is int:
-            return self._attempt.numbers[self.number]
-        return self.number == 0 if kind is bool else 0.25 * (self.number + 1)
+    def _number(self, number: Any) -> Any:
+        if number.kind is int:
+            unknown = self._attempt.numbers[self.number]
+            return self._recorder.world.with_values(number.node, lambda symbol: unknown)
+        return self.number == 0 if number.kind is bool else 0.25 * (self.number + 1)
 
-    def _filled(self, shape: tuple[int, ...], dtype: Any) -> Any:
+    def _filled(self, leaf: Any, dtype: Any) -> Any:
+        unknown = self._attempt.sizes[self.number]
+        shape = tuple(unknown if size is None else size for size in _shape_of(self._recorder, leaf))
         return _filled(shape, dtype, self.number, self._attempt.definite)
-
-    def _shape(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        return tuple(self._attempt.sizes[self.number] if size is None else size for size in shape)
 
     def leaf_of(self, thing: Any) -> Any:
         """The leaf that a thing stands for; None for any other thing."""
@@ -180,16 +179,22 @@ def _run_on_examples(recorder: Recorder, function: Callable[..., Any], args: Any
         if not failed:
             return runs
         failures += failed
-    if all(_is_of_types(error, function, args) for error in failures):
+    given = leaves_of((args, kwargs))
+    sizes = [size for leaf in given if is_staged(leaf) for size in _shape_of(recorder, leaf)]
+    if None not in sizes and all(_is_of_types(error, function, given) for error in failures):
         raise recorder.error_of_users(failures[0].with_traceback(None), function, args, kwargs) from None
     raise _not_recorded(function, str(failures[0])) from failures[0]
 
 
-def _is_of_types(error: Exception, function: Any, args: Any) -> bool:
-    """Whether a call raises this whatever the arrays hold."""
-    if isinstance(error, IndexError) and function in (operator.getitem, operator.setitem):
-        return not any(map(is_staged, leaves_of(args[1])))
-    return isinstance(error, TypeError) or _OF_TYPES.search(str(error)) is not None
+def _is_of_types(error: Exception, function: Any, given: list[Any]) -> bool:
+    """Whether a call raises this whatever numbers and arrays of such types it is given."""
+    if isinstance(error, TypeError):
+        return True
+    if any(not isinstance(leaf, torch.Tensor) and not is_run_time_array(leaf) for leaf in filter(is_staged, given)):
+        return False
+    if function in (operator.getitem, operator.setitem):
+        return isinstance(error, IndexError) and not any(map(is_staged, given[1:]))
+    return _OF_TYPES.search(str(error)) is not None
 
 
 def _called(run: _Run, function: Callable[..., Any], args: Any, kwargs: Any) -> Exception | None:
@@ -294,6 +299,13 @@ def _kept(recorder: Recorder, leaf: Any) -> Any:
     """A leaf that stays as it is: an array that the call has made may hold something else later."""
     is_made = _is_known_array(leaf) and recorder.reachable.find(leaf) is None
     return leaf.copy() if is_made else leaf
+
+
+def _shape_of(recorder: Recorder, leaf: Any) -> tuple[int | None, ...]:
+    """What is known of the shape of a tensor or an array."""
+    if isinstance(leaf, torch.Tensor):
+        return recorder.type_of(leaf).shape
+    return leaf.type.shape if is_run_time_array(leaf) else ()
 
 
 def _is_known_array(leaf: Any) -> bool:
