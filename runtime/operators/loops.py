@@ -11,6 +11,7 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
 from d2s.runtime.operators.generators import Enumerated, Generated, Yielded, is_fresh
+from d2s.runtime.operators.leaving import record_left_loop
 from d2s.runtime.operators.sequences import (
     MOST_UNROLLED,
     StagedSequence,
@@ -195,7 +196,8 @@ def _record_while(recorder: Recorder, test: Thunk, body: Thunk, shared: list[Loc
             return
         if known is None or not unroll or trips >= MOST_UNROLLED:
             try:
-                record_loop(recorder, key, _truth_of(test), body, shared)
+                record = record_left_loop if recorder.handlers else record_loop
+                record(recorder, key, _truth_of(test), body, shared)
                 return
             except NotStableError as error:
                 peeled += 1

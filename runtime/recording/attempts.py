@@ -100,16 +100,12 @@ class Handler:
         return issubclass(failure, self.caught()) or (self.sees and not self.region.inner)
 
 
-def failure_of(call: Call, handlers: Iterable[Handler], region: Any) -> Failure | None:
-    """What a call may raise that a handler around it, in its region, would catch; None for nothing.
-
-    Out of a loop of the program an exception can't be caught: there the call is made as it is.
-    """
+def failure_of(call: Call, handlers: Iterable[Handler]) -> Failure | None:
+    """What a call may raise that a handler around it would catch; None for nothing."""
     found = _FAILURES.get(call.target)
     if found is None or not found[1](call):
         return None
-    around = (handler for handler in handlers if handler.region.loop is region.loop)
-    return found[0] if any(handler.minds(found[0]) for handler in around) else None
+    return found[0] if any(handler.minds(found[0]) for handler in handlers) else None
 
 
 def emit_attempt(recorder: Recorder, call: Call, kind: Failure) -> None:

@@ -29,11 +29,16 @@ def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[A
         recorder.emit(call)
         error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
     value = recorder.fresh(PythonType(type(error)))
-    attributes = {name: tree(item) for name, item in vars(error).items() if not name.startswith("__")}
+    attributes = {name: tree(item) for name, item in attributes_of(error).items()}
     args = tuple(map(tree, error.args))
     place = line_of_raise(error)
     recorder.emit(Call(remake_exception, (type(error), args, attributes), {}, value, PURE, recorder.modes(), place))
     return value
+
+
+def attributes_of(error: BaseException) -> dict[str, Any]:
+    """What the user's code has put into an exception."""
+    return {name: item for name, item in vars(error).items() if not name.startswith("__")}
 
 
 def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, While
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import Location
@@ -130,12 +129,6 @@ class _LoopRecording:
             self.body()
         except Exception as error:
             refuse_own(error)
-            if recorder.handlers:
-                raise CaptureError(
-                    "D2S205",
-                    f"a loop on values of tensors raises {type(error).__name__} inside a `try` or `with`",
-                    "move the loop, or the raise, out of it",
-                ) from None
             return end(recorder, None, error)
         for location in dict.fromkeys([*self.carried, *recorder.journal.since(self.start)]):
             self._note(location)

@@ -293,7 +293,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """Add a call of objects that stand for values."""
         call = self._call(target, args, kwargs, result, effects)
-        failure = failure_of(call, self.handlers, self.region)
+        failure = failure_of(call, self.handlers)
         if failure is None:
             self.emit(call)
         else:

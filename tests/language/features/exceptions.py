@@ -175,9 +175,7 @@ def finally_for_everything(x):
         return x * 7  # noqa: B012
 
 
-@feature(
-    "a raise in a loop on tensors, caught outside of it", X, -X, missing="the loop has no way out", code="D2S205"
-)
+@feature("a raise in a loop on tensors, caught outside of it", X, -X)
 def raise_out_of_a_loop(x):
     try:
         while x.abs().sum() < 100:
@@ -187,3 +185,72 @@ def raise_out_of_a_loop(x):
     except ValueError as error:
         return x, str(error)
     return x, "fine"
+
+
+class TooManyError(Exception):
+    def __init__(self, count, x):
+        super().__init__(f"{count} are too many")
+        self.count = count
+        self.x = x
+
+
+@feature("several kinds of exceptions out of loops in loops, with causes and attributes", X, -X, 100 * X)
+def raises_out_of_loops(x):
+    seen, count = [], 0
+    try:
+        for row in range(int(x.abs().max()) + 1):
+            while x[row % 3] < 3:
+                x = x * 2 + 1
+                count += 1
+                if x.min() < -60:
+                    raise KeyError(row)
+                if count > 3:
+                    try:
+                        raise TooManyError(count, x)
+                    except TooManyError as error:
+                        raise RuntimeError(f"row {row}") from error
+    except KeyError as error:
+        seen.append(error.args[0])
+    except RuntimeError as error:
+        seen.append((str(error), error.__cause__.count, error.__cause__.x))
+    finally:
+        count += 100
+    return x, count, seen
+
+
+@feature("a position out of range in a loop on tensors, caught outside of it", X, -X, 100 * X)
+def position_out_of_a_loop(x):
+    table, total, position = [1, 2, 3], 0, 0
+    try:
+        while position < x.abs().sum() - 3:
+            total += table[position]
+            position += 1
+    except IndexError as error:
+        return -total, str(error)
+    else:
+        total += 7
+    return total
+
+
+class Swallowing:
+    def __init__(self):
+        self.seen = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.seen.append(None if kind is None else kind.__name__)
+        return kind is ValueError
+
+
+@feature("a raise out of a loop through a `with` that swallows it", X, -X, 100 * X)
+def out_of_a_loop_through_with(x):
+    manager = Swallowing()
+    with manager:
+        while x.sum() < 1000:
+            x = x + x.abs() + 1
+            if 50 < x[0] < 80:
+                raise ValueError
+        x = x + 1
+    return x, manager.seen
