@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError
@@ -13,6 +13,7 @@ from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.merged import Held
 from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in
 
@@ -28,13 +29,16 @@ _DEEPEST = 24
 class Side:
     """One side of a branch as recorded: its answer, and what it left in each place that it may change.
 
-    Its block begins as `head`; what follows the last thing in it that may raise is in `tail`.
+    Its block begins as `head`; what follows the last thing in it that may raise is in `tail`. `private` is what it
+    left in places of objects that it has made itself, and `held` what all things hold that it has changed.
     """
 
     head: Block
     tail: Block
     answer: Any
     after: dict[Location, Any]
+    private: dict[Location, Any] = field(default_factory=dict)
+    held: Held = field(default_factory=dict)
 
 
 def record_branch(
@@ -67,13 +71,13 @@ def record_branch(
             return other()  # what follows is on the other side only
         sides.append(side)
     region.open.pop()
-    merge = Merge(recorder)
+    merge = Merge(recorder, sides)
     try:
-        merged = merge.places(before, sides, scratch)
+        merged = merge.places(before, scratch)
         answer = merge.things(sides[0].answer, sides[1].answer)
     except CannotJoinError:
         raise region.fork_if(value) from None
-    merge.emit(value, sides, place)
+    merge.emit(value, place)
     for location, thing in merged.items():
         recorder.journal.write(location, thing)
     return answer
@@ -126,43 +130,50 @@ def _record_side(
         recorder.block = outside
         raise
     tail, recorder.block = recorder.block, outside
-    after = left_in_places(recorder, mark, start)
+    side = left_by(recorder, mark, start, head, tail, answer)
     recorder.journal.undo(mark)
-    return Side(head, tail, answer, after)
+    return side
 
 
-def left_in_places(recorder: Recorder, mark: int, start: int) -> dict[Location, Any]:
-    """What each place holds that was changed since a mark, when values were numbered from `start`.
+def left_by(recorder: Recorder, mark: int, start: int, head: Block, tail: Block, answer: Any = None) -> Side:
+    """The side that ends here and began at a mark, when values were numbered from `start`."""
+    after: dict[Location, Any] = {}
+    private: dict[Location, Any] = {}
+    for location, before in recorder.journal.since(mark).items():
+        # What held such a value before it was changed is in an object made since, or a function's that has returned.
+        places = private if recorder.is_since(before, start) else after
+        places[location] = location.read()
+    return Side(head, tail, answer, after, private, held_since(recorder, mark))
 
-    Not those that held such a value before they were changed: they are in objects made since, such as the variables
-    of functions that have returned.
-    """
-    since = recorder.journal.since(mark)
-    return {location: location.read() for location, before in since.items() if not recorder.is_since(before, start)}
+
+def held_since(recorder: Recorder, mark: int) -> Held:
+    """What the things hold now that were changed since a mark, which undoing that will take from them."""
+    return recorder.merged.held(location.owner for location in recorder.journal.since(mark))
 
 
 class Merge:
     """What two sides left, made one; `results` are the values that this takes, each with what the sides yield."""
 
-    def __init__(self, recorder: Recorder):
+    def __init__(self, recorder: Recorder, sides: list[Side]):
         self.recorder = recorder
-        self.joiner = Joiner(recorder)
+        self._sides = sides
+        self.joiner = Joiner(recorder, held=(sides[0].held, sides[1].held))
         self.results: list[Value] = []
         self.yields: tuple[list[Tree], list[Tree]] = ([], [])
         # Each with the two that it was made of: kept, so that no other object gets the id of one.
         self._made: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
 
-    def places(self, before: dict[Location, Any], sides: list[Side], scratch: list[Location]) -> dict[Location, Any]:
+    def places(self, before: dict[Location, Any], scratch: list[Location]) -> dict[Location, Any]:
         """What each place that a side has changed holds now."""
         merged: dict[Location, Any] = {}
-        for location in dict.fromkeys([*sides[0].after, *sides[1].after]):
+        for location in dict.fromkeys([*self._sides[0].after, *self._sides[1].after]):
             if location in scratch:
                 merged[location] = MISSING
                 continue
-            if not all(location in side.after for side in sides):
+            if not all(location in side.after for side in self._sides):
                 self.recorder.reads.note_location(location)
             old = before[location] if location in before else location.read()
-            left, right = (side.after.get(location, old) for side in sides)
+            left, right = (side.after.get(location, old) for side in self._sides)
             merged[location] = self._merged(spec_at(location, left), spec_at(location, right), left, right)
         return merged
 
@@ -175,13 +186,14 @@ class Merge:
         key = (id(left), id(right))
         if key not in self._made:
             spec = self.joiner.join(left_spec, right_spec)
-            for yielded, thing in zip(self.yields, (left, right), strict=True):
-                yielded += [part_tree(self.recorder, part) for part in parts(spec, thing)]
+            for yielded, thing, side in zip(self.yields, (left, right), self._sides, strict=True):
+                yielded += [part_tree(self.recorder, part) for part in parts(spec, thing, side.held)]
             self._made[key] = stand_in(self.recorder, spec, self.results), left, right
         return self._made[key][0]
 
-    def emit(self, condition: Value, sides: list[Side], place: Place | None) -> None:
+    def emit(self, condition: Value, place: Place | None) -> None:
         """Add the `if`, unless nothing came of it."""
+        sides = self._sides
         for side, yielded in zip(sides, self.yields, strict=True):
             side.tail.terminator = Yield(yielded)
         then, orelse = (side.head for side in sides)

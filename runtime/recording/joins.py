@@ -6,14 +6,15 @@ So the forks of one such statement don't multiply those of the next.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.ir.program import Block, Branch, Value
-from d2s.runtime.recording.branches import Merge, Side, left_in_places
+from d2s.runtime.recording.branches import Merge, Side, held_since, left_by
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.merged import Held
 from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.regions import Region, explore
 from d2s.runtime.recording.specs import CannotJoinError
@@ -47,7 +48,7 @@ def record_joined(
     if region.paths > 1:
         recorder.journal.undo(joined.mark)
         recorder.facts.forget_tensors()
-        for location, thing in side.after.items():
+        for location, thing in {**side.after, **side.private}.items():
             recorder.journal.write(location, thing)
 
 
@@ -100,8 +101,7 @@ class _Joined:
     def finish(self, head: Block, error: Exception | None) -> _Part:
         recorder = self.recorder
         if error is None:
-            after = left_in_places(recorder, self.mark, self.start)
-            return _Part(head, Side(head, recorder.block, None, after))
+            return _Part(head, left_by(recorder, self.mark, self.start, head, recorder.block))
         outer = self.region.around
         assert outer is not None
         if recorder.handlers or not outer.only_ifs_are_open():
@@ -113,16 +113,25 @@ class _Joined:
         if then.side is None or orelse.side is None:
             last.terminator = Branch(condition, then.head, orelse.head)
             side = then.side or orelse.side
-            return _Part(first, side and Side(first, side.tail, None, side.after))
+            return _Part(first, side and replace(side, head=first))
         recorder, sides = self.recorder, [then.side, orelse.side]
         recorder.journal.undo(self.mark)
         recorder.next_number = self.region.highest
         recorder.block = last
-        merge = Merge(recorder)
+        merge = Merge(recorder, sides)
         try:
-            merged = merge.places(self.before, sides, self.scratch)
+            merged = merge.places(self.before, self.scratch)
         except CannotJoinError:
             raise self.region.dissolved() from None
-        merge.emit(condition, sides, self.place)
+        merge.emit(condition, self.place)
         self.region.highest = recorder.next_number
-        return _Part(first, Side(first, last, None, merged))
+        return _Part(first, Side(first, last, None, merged, held=self._held(merged)))
+
+    def _held(self, after: dict[Location, Any]) -> Held:
+        """What the things hold that were changed, when the places hold this."""
+        journal = self.recorder.journal
+        for location, thing in after.items():
+            journal.write(location, thing)
+        held = held_since(self.recorder, self.mark)
+        journal.undo(self.mark)
+        return held

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import enum
 import types
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -55,6 +57,10 @@ class Merged:
             and not isinstance(thing, list | dict | tuple | set | BaseException)
         )
 
+    def held(self, things: Iterable[Any]) -> Held:
+        """What those of some things hold now that can be merged by value."""
+        return {id(thing): (thing, *contents(thing)) for thing in things if self.can_be(thing)}
+
     def keep(self, thing: Any) -> Any:
         """Note that a thing was merged, or is what others were merged to."""
         self._kept[id(thing)] = thing
@@ -70,8 +76,14 @@ class Merged:
             raise MergedIsChanged(self)
 
 
-def contents(thing: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The keys or names in a thing that can be merged, none for a list; and what it holds."""
+# By the id of a thing: the thing, its keys or names, and what it holds.
+Held = Mapping[int, tuple[Any, tuple[Any, ...], tuple[Any, ...]]]
+
+
+def contents(thing: Any, held: Held = MappingProxyType({})) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The keys or names in a thing that can be merged, none for a list; and what it holds, as `held` says or now."""
+    if id(thing) in held:
+        return held[id(thing)][1:]
     if type(thing) is list:
         return (), tuple(thing)
     held = thing if type(thing) is dict else vars(thing)

@@ -22,6 +22,7 @@ import enum
 import types
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -32,7 +33,7 @@ from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
-from d2s.runtime.recording.merged import contents, with_contents
+from d2s.runtime.recording.merged import Held, contents, with_contents
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
@@ -179,11 +180,13 @@ class Joiner:
     """Joins specs in one recording.
 
     `anything` says whether two texts, or two tuples of different length, become one of the run's, or can't be joined.
+    `held` is what things hold of which the specs on the left, and those on the right, speak.
     """
 
-    def __init__(self, recorder: Recorder, anything: bool = False):
+    def __init__(self, recorder: Recorder, anything: bool = False, held: tuple[Held, Held] = ({}, {})):
         self.recorder = recorder
         self.anything = anything
+        self.held = held
 
     def join(self, left: Spec, right: Spec) -> Spec:
         """The least spec that covers both.
@@ -198,7 +201,7 @@ class Joiner:
         for spec, other in ((left, right), (right, left)):
             if isinstance(spec, Known) and spec.thing is UNSET:
                 return other
-        left, right = self.general(left), self.general(right)
+        left, right = self._both_general(left, right)
         if isinstance(left, OfTensor) and isinstance(right, OfTensor):
             return self._join_tensors(left, right)
         if isinstance(left, OfArray) and isinstance(right, OfArray):
@@ -220,7 +223,10 @@ class Joiner:
             self.recorder.lists.make_run_time(both[0], both[1])
         return self._choice(left, right, CannotJoinError(left, right))
 
-    def general(self, spec: Spec) -> Spec:
+    def _both_general(self, left: Spec, right: Spec) -> tuple[Spec, Spec]:
+        return self.general(left, self.held[0]), self.general(right, self.held[1])
+
+    def general(self, spec: Spec, held: Held = MappingProxyType({})) -> Spec:
         """What is left of a spec when the thing itself is not meant: only its type, where the program can hold it."""
         if not isinstance(spec, Known):
             return spec
@@ -247,7 +253,7 @@ class Joiner:
         if isinstance(thing, tuple):
             return OfTuple(thing, tuple(map(Known, thing)))
         if self.recorder.merged.can_be(thing):
-            keys, items = contents(thing)
+            keys, items = contents(thing, held)
             return OfMade(thing, keys, tuple(map(Known, items)))
         return spec
 
@@ -256,7 +262,7 @@ class Joiner:
             return Known(left)
         if left is UNSET or right is UNSET:
             return self._of_run_time(right if left is UNSET else left)
-        lefts, rights = self.general(Known(left)), self.general(Known(right))
+        lefts, rights = self._both_general(Known(left), Known(right))
         if isinstance(lefts, Known) or isinstance(rights, Known):
             return self._choice(lefts, rights, CannotJoinError(left, right))
         return self.join(lefts, rights)
@@ -436,20 +442,20 @@ def _part(recorder: Recorder, value_type: ValueType, values: list[Value]) -> Any
     return recorder.stand_in(values[-1])
 
 
-def parts(spec: Spec, thing: Any) -> list[Any]:
-    """The parts of a thing that a spec says no more of than the type, in order."""
+def parts(spec: Spec, thing: Any, held: Held = MappingProxyType({})) -> list[Any]:
+    """The parts of a thing that a spec says no more of than the type, in order; things hold what `held` says."""
     match spec:
         case Known():
             return []
         case OfTuple(_, items):
             things = [UNSET] * len(items) if thing is UNSET else thing
-            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner, held)]
         case OfMade(_, _, items):
-            things = [UNSET] * len(items) if thing is UNSET else list(contents(thing)[1])
-            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+            things = [UNSET] * len(items) if thing is UNSET else list(contents(thing, held)[1])
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner, held)]
         case OfContents(_, like, keys, items):
             things = [thing[key] for key in keys] if isinstance(like, dict) else list(thing)
-            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner)]
+            return [part for item, inner in zip(items, things, strict=True) for part in parts(item, inner, held)]
     return [thing]
 
 

@@ -1,5 +1,6 @@
 """What a branch or a loop leaves one or another of: lists, dicts, objects, flags, enums; and sides that raise."""
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 
@@ -149,3 +150,77 @@ def of_special_classes(x):
     if size > 0:
         size = size * 2
     return Point(size, x), Named(a=size, b=1)
+
+
+@feature("lists and dicts that a side makes and then changes", X, -X)
+def made_and_changed(x):
+    if x.sum() > 0:
+        p = [5, [2, x]]
+        p[0] += 1
+        p[1][0] = 7
+        p.reverse()
+        d = {"a": 1, "b": x}
+        d["a"] = 5
+    else:
+        p = [[3, x * 2], 1]
+        p[0][1] = p[0][1] + 1
+        d = {"a": 2, "b": x}
+        d["b"] = d.pop("b") * 3
+    return p, d
+
+
+def _pair(first):
+    pair = [first, 0]
+    pair[1] = first + 1
+    return pair
+
+
+@dataclasses.dataclass
+class Counted:
+    item: object
+    count: int = 0
+
+    def __post_init__(self):
+        self.count += 1
+
+
+@feature("what functions and constructors make and then change, chosen by a branch", X, -X)
+def made_by_functions(x):
+    pair = _pair(1) if x.sum() > 0 else _pair(5)
+    counted = Counted(x)
+    if x[0] > 0:
+        counted = dataclasses.replace(counted, count=5)
+    return pair, counted.count, counted
+
+
+@feature("one of two lists, which one side has changed", X, -X)
+def one_of_two_changed(x):
+    p, r = [1, 2], [3, 4]
+    q = p
+    if x.sum() > 0:
+        p[0] = 9
+    else:
+        p = r
+        p[1] = 8
+    return p, q, r
+
+
+@feature("what a `try` makes and changes on one path and then another", X, -X, -10 * X)
+def made_in_a_try(x):
+    try:
+        p = [x * 2, 0]
+        p[0] = x * 3
+        if x.sum() > 0:
+            raise ValueError("large")
+        p[1] += 7
+    except ValueError:
+        p[1] -= 7
+    try:
+        q = [x, 0]
+        q[0] = x * 3
+        q[1] += 7
+        if x.sum() < -10:
+            raise KeyError("small")
+    except ValueError:
+        q = []
+    return p, q
