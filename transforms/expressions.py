@@ -9,6 +9,7 @@
     y = "at %d" % x                     ->  y = _d2s.percent("at %d", x)
     y = x[i]                            ->  y = _d2s.get_item(x, i)
     y = [a]                             ->  y = _d2s.display([a])
+    case True:                          ->  case flag if _d2s.is_(flag, True):
     assert x > 0, "negative"            ->  if not x > 0: raise AssertionError("negative")
 
 An operand that may not run becomes a lambda. Where only the truth of `and` and `or` is asked, as in the test
@@ -23,6 +24,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
+from d2s.transforms.patterns import without_flags
 from d2s.transforms.scopes import MethodsOnly, walk_own
 from d2s.transforms.templates import expression, statements, thunk
 
@@ -42,7 +44,7 @@ _SYMBOLS: dict[type, str] = {
 
 def transform(node: Any, context: Context) -> Any:
     """Rewrite the expressions of every function in a tree."""
-    return _Expressions().visit(node)
+    return _Expressions().visit(without_flags(node, context))
 
 
 def _operator(name: str, at: Any, *arguments: Any) -> Any:
