@@ -1,8 +1,8 @@
-"""Makes the flags in patterns guards: a pattern asks by identity, and a bool of the run is not the one that it equals.
+"""Makes the flags in patterns guards: a pattern asks by identity, and no bool of the run is `True` itself.
 
-    case (True, k) if k > 0:            ->  case (flag, k) if flag is True and k > 0:
-    case True | None:                   ->  case flag if flag is True:
-                                            case None:
+case (True, k) if k > 0:            ->  case (flag, k) if flag is True and k > 0:
+case True | None:                   ->  case flag if flag is True:
+                                        case None:
 """
 
 from __future__ import annotations

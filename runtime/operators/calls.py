@@ -29,7 +29,7 @@ from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
-from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, note_arguments, of_c, of_python
+from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
@@ -210,7 +210,7 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     init = cls.__init__
     plain = type(cls).__call__ is type.__call__
     if not plain or not is_users_function(init):
-        return _calling(cls) if cls in (map, filter) else cls
+        return cls
     new_init = _converted_function(recorder, init)
     if new_init is init:
         return cls
@@ -220,16 +220,6 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
         if isinstance(made, cls):
             new_init(made, *args, **kwargs)
         return made
-
-    return construct
-
-
-def _calling(cls: Any) -> Callable[..., Any]:
-    """A class whose objects call what they are given."""
-
-    def construct(function: Any, *args: Any) -> Any:
-        note_arguments(cls, (function, *args))
-        return cls(function, *args)
 
     return construct
 

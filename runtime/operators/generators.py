@@ -151,7 +151,7 @@ def is_fresh(items: Any) -> bool:
     """Whether this is a generator of one of these kinds, of which no item was taken yet."""
     if type(items) is Enumerated:
         return items.is_fresh() and is_fresh(items.items)
-    return type(items) in (Generated, Yielded) and items.is_fresh()
+    return issubclass(type(items), Generated | Yielded) and items.is_fresh()
 
 
 def generator(pushed: Callable[[Any], object], pulled: Callable[[], Generator[Any, Any, Any]]) -> Any:

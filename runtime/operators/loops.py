@@ -90,7 +90,7 @@ def each(
     sequence = as_sequence(items)
     if sequence is None:
         items = iter(items)
-        from_kept = isinstance(items, Generated | Enumerated) and items.lasting
+        from_kept = issubclass(type(items), Generated | Enumerated) and items.lasting
         lasting = lasting or (stop is not None and from_kept)
     if is_fresh(items) and not (lasting and stop):
         _hand_on(recorder, items, loop_body, stop, shared)

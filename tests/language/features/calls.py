@@ -237,6 +237,29 @@ def itertools_over(x):
     return torch.stack(out[:6]), len(out), sums, chained, list(itertools.islice(x, 1, 3))
 
 
+def bent(item):
+    if item > 0:
+        return item * 2
+    return item - 1
+
+
+def is_large(item):
+    return item.abs() > 1
+
+
+@feature("map and filter of casts and of functions that decide, wherever their items go", X, -X)
+def mapped(x):
+    first, second, third = map(float, x)
+    total = x.sum()
+    for place, (one, other) in enumerate(zip(map(bent, x), filter(is_large, x.repeat(2)), strict=False)):
+        total = total + place * one * other
+    lists = list(map(bent, x)), [*map(int, x.tolist())], tuple(map(abs, filter(None, x)))
+    folds = sum(map(bent, x)), max(map(bent, x)), any(map(bool, x > 2)), ",".join(map(str, x.tolist()))
+    pairs = dict(map(lambda place: (place, x[place].item()), range(3))), list(map(torch.add, x, x.flip(0)))
+    iterator = map(bent, x)
+    return first + second + third, total, lists, folds, pairs, next(iterator), list(iterator)
+
+
 @feature("callbacks in a dict, chosen by a condition", X, -X)
 def callbacks(x):
     table = {"up": double, "down": negate}
