@@ -6,11 +6,11 @@ import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.decisions import and_test, if_expression, not_, truth
-from d2s.runtime.operators.generators import Enumerated, Generated, Yielded, is_fresh
+from d2s.runtime.operators.generators import Enumerated, Generated, Given, Yielded, is_fresh
 from d2s.runtime.operators.leaving import record_left_loop
 from d2s.runtime.operators.sequences import (
     MOST_UNROLLED,
@@ -90,7 +90,7 @@ def each(
     sequence = as_sequence(items)
     if sequence is None:
         items = iter(items)
-        from_kept = issubclass(type(items), Generated | Enumerated) and items.lasting
+        from_kept = issubclass(type(items), Given) and cast(Given, items).lasting
         lasting = lasting or (stop is not None and from_kept)
     if is_fresh(items) and not (lasting and stop):
         _hand_on(recorder, items, loop_body, stop, shared)

@@ -18,7 +18,7 @@ from d2s.runtime.recording.recorder import active_recorder
 class Mapped(Generated):
     """What `map` gives."""
 
-    __class__ = property(lambda self: map)  # type: ignore[assignment]
+    __class__ = property(lambda self: map)
 
     def __init__(self, function: Callable[..., Any], iterables: tuple[Any, ...]):
         if len(iterables) == 1:
@@ -34,7 +34,7 @@ class Mapped(Generated):
 class Filtered(Generated):
     """What `filter` gives."""
 
-    __class__ = property(lambda self: filter)  # type: ignore[assignment]
+    __class__ = property(lambda self: filter)
 
     def __init__(self, function: Callable[[Any], Any] | None, items: Any):
         keep = same if function is None else lambda item: call(function)(item)

@@ -62,24 +62,29 @@ def asked(x):
     return found, total, -3 < total < 1 != 0, x[0] > 0 or x[1] > 0
 
 
-@feature("match on flags, alone, in structures and among alternatives", X, -X)
+@feature("match on flags, alone and among alternatives", X, -X)
 def matched_flags(x):
-    found = []
     match x.sum().item() > 0:
         case True:
-            found.append(1)
+            y = x + 1
         case False:
-            found.append(2)
+            y = x - 1
+    match (x.sum() > 0).item(), int(x[0]):
+        case (True | None, 1 | -1) as both:
+            return y, both
+        case [False as flag, k] if k < 0:
+            return y, flag, k
+
+
+@feature("match on flags in structures", X, -X)
+def matched_flags_inside(x):
+    found = [0]
     match {"on": bool(x[0] > 0), "v": x}:
         case {"on": True, "v": v} if v[1] > 5:
             found.append(3)
         case {"on": False, "v": v}:
             found.append(v)
-    match (x.sum() > 0).item(), int(x[0]):
-        case (True | None, 1 | -1) as both:
-            return found, both
-        case [False as flag, k] if k < 0:
-            return found, flag, k
+    return found
 
 
 @feature("match on shapes, numbers, sequences and mappings", X, -X)
