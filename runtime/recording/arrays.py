@@ -6,6 +6,7 @@ that.
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 import sys
@@ -16,13 +17,10 @@ from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, ArrayType, Value
 from d2s.runtime.recording.locations import Site, is_own, user_location
 from d2s.runtime.recording.regions import RecordAgain
-from d2s.runtime.recording.staged import RunTimeValue
+from d2s.runtime.recording.staged import UnansweredValue
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.lifting import Reachable
-
-# What is asked of an array without looking at what it holds.
-_QUESTIONS = frozenset("shape ndim size dtype itemsize nbytes".split())
 
 
 def is_array(thing: Any) -> bool:
@@ -59,7 +57,7 @@ def size_of(array: Any, dimension: int) -> int:
     return int(array.shape[dimension])
 
 
-class RunTimeArray(RunTimeValue):
+class RunTimeArray(UnansweredValue):
     """An array or a scalar; it answers with numpy's class when asked for its own.
 
     `checked` is whether its type follows from those of what it was made of, whatever they hold.
@@ -89,6 +87,14 @@ class RunTimeArray(RunTimeValue):
             self.recorder.emit_call(expect_array, (self, self.type), {}, None, ORDERED)
         return self.type
 
+    kind = property(lambda self: self.type.kind)
+    dtype = property(lambda self: self.relied_on().dtype)
+    itemsize = property(lambda self: self.dtype.itemsize)
+    shape = property(lambda self: self.sizes())
+    ndim = property(lambda self: len(self.relied_on().shape))
+    size = property(lambda self: functools.reduce(operator.mul, self.sizes(), 1))
+    nbytes = property(lambda self: self.size * self.itemsize)
+
     def sizes(self) -> tuple[Any, ...]:
         """The shape, with a number of the run for each size that is unknown."""
         return tuple(
@@ -97,24 +103,12 @@ class RunTimeArray(RunTimeValue):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name in _QUESTIONS:
-            return self._answer(name)
         found = getattr(self.type.kind, name)
         if name.startswith("__"):
             raise AttributeError(name)
         if callable(found):
             return lambda *args, **kwargs: self.recorder.array_call(found, (self, *args), kwargs)
         return self.recorder.array_call(getattr, (self, name), {})
-
-    def _answer(self, name: str) -> Any:
-        if name == "shape":
-            return self.sizes()
-        if name in ("size", "nbytes"):
-            return functools.reduce(
-                operator.mul, self.sizes(), 1 if name == "size" else self.relied_on().dtype.itemsize
-            )
-        known = self.relied_on()
-        return {"ndim": len(known.shape), "dtype": known.dtype, "itemsize": known.dtype.itemsize}[name]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self.recorder.array_call(getattr(ufunc, method), inputs, kwargs, checked=method == "__call__")
@@ -128,9 +122,6 @@ class RunTimeArray(RunTimeValue):
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise self.needed("the memory")
-
-    def __bool__(self) -> bool:
-        return bool(self.recorder.decide(self))
 
     def __len__(self) -> int:
         return operator.index(self.sizes()[0])
@@ -148,32 +139,13 @@ class RunTimeArray(RunTimeValue):
     def __setitem__(self, place: Any, item: Any) -> None:
         self.recorder.array_call(operator.setitem, (self, place, item), {})
 
-    def __hash__(self) -> int:
-        raise self.needed("the hash")
+    def __copy__(self) -> Any:
+        return self.recorder.array_call(copy.copy, (self,), {}, checked=self.checked)
 
-    def __repr__(self) -> str:
-        if self.recorder.is_at_work():
-            raise self.needed("the text")
-        return f"<{self.type.kind.__name__} {self.value}>"
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
 
-    def __str__(self) -> str:
-        raise self.needed("the text")
-
-    def __format__(self, specification: str) -> str:
-        raise self.needed("the text")
-
-    def __int__(self) -> int:
-        raise self.needed("the integer value")
-
-    __index__ = __int__
-
-    def __float__(self) -> float:
-        raise self.needed("the float value")
-
-    def __complex__(self) -> complex:
-        raise self.needed("the complex value")
-
-    def needed(self, what: str) -> BaseException:
+    def needed(self, what: str = "the value") -> BaseException:
         """What to raise where the array has to be known."""
         reason = f"{what} of an array computed from a tensor is asked for, and not known before the run"
         return self.recorder.pending(

@@ -16,44 +16,11 @@ import torch
 
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import Value
-from d2s.runtime.recording.staged import RunTimeValue
+from d2s.runtime.recording.staged import UnansweredValue
 
 
-class RunTimeNumber(RunTimeValue):
+class RunTimeNumber(UnansweredValue):
     """What the three kinds share. `value` is the number's value in the program."""
-
-    kind: type
-
-    def __bool__(self) -> bool:
-        return bool(self.recorder.decide(self))
-
-    def __hash__(self) -> int:
-        raise self.needed("the hash")
-
-    def __index__(self) -> int:
-        raise self.needed("the integer value")
-
-    __int__ = __index__
-
-    def __float__(self) -> float:
-        raise self.needed("the float value")
-
-    def __complex__(self) -> complex:
-        raise self.needed("the complex value")
-
-    def __repr__(self) -> str:
-        if self.recorder.is_at_work():
-            raise self.needed("the text")
-        return f"<{self.kind.__name__} {self.value}>"
-
-    def __str__(self) -> str:
-        raise self.needed("the text")
-
-    def __format__(self, specification: str) -> str:
-        raise self.needed("the text")
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise self.needed("a pickle")
 
     def __copy__(self) -> RunTimeNumber:
         return self

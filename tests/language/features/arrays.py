@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy
 import torch
 from language import feature
@@ -37,6 +39,15 @@ def shared(x):
     y = torch.from_numpy(array)
     y.mul_(2)
     return x, array
+
+
+@feature("copies of an array, which are written apart", X, -X)
+def copied(x):
+    array = x.numpy()
+    first, second = copy.copy(array), copy.deepcopy([array, array])
+    first[0] = 50
+    second[0][1] = 60
+    return array, first, second, second[0] is second[1]
 
 
 @feature("an array of a tensor that requires a gradient", X, -X, grad=True)
