@@ -37,6 +37,10 @@ from d2s.runtime.ir.sources import Source
 PLAIN = Modes()
 
 
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
 @dataclass(frozen=True)
 class TensorType:
     """What is known about a tensor before the program runs; None in `shape` is an unknown size."""
@@ -47,8 +51,7 @@ class TensorType:
     requires_grad: bool = False
 
     def __str__(self) -> str:
-        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{str(self.dtype).removeprefix('torch.')}[{sizes}]"
+        return f"{str(self.dtype).removeprefix('torch.')}{_shape_text(self.shape)}"
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,17 @@ class ArrayType:
     shape: tuple[int | None, ...]
 
     def __str__(self) -> str:
-        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
-        return f"{self.kind.__name__}.{self.dtype}[{sizes}]"
+        return f"{self.kind.__name__}.{self.dtype}{_shape_text(self.shape)}"
+
+    def covers(self, other: ArrayType) -> bool:
+        """Whether what is of the other type is also of this one."""
+        sizes = zip(self.shape, other.shape, strict=False)
+        return (
+            self.kind is other.kind
+            and self.dtype == other.dtype
+            and len(self.shape) == len(other.shape)
+            and all(size in (None, found) for size, found in sizes)
+        )
 
 
 @dataclass(frozen=True)

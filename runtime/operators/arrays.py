@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import ORDERED, PURE
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.texts import members
 from d2s.runtime.recording.arrays import is_run_time_array
@@ -41,7 +40,7 @@ def of_numpy(recorder: Recorder, function: Any, known: Callable[..., Any]) -> Ca
         site = current_site()
         if draws or recorder.arrays.is_found(site) or any(map(is_staged, given)):
             _refuse_functions(function, [*given, getattr(function, "pyfunc", None)])
-            return recorder.array_call(target, (*first, *args), kwargs, effects=ORDERED if draws else PURE)
+            return recorder.array_call(target, (*first, *args), kwargs, ordered=draws)
         made = known(*args, **kwargs)
         if contents_of(made) is not None:
             recorder.arrays.remember(made, site)

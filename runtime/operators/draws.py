@@ -84,7 +84,7 @@ def _scalar(function: Any, kind: type, most: int) -> Callable[..., Any]:
         if recorder is None:
             return function(*args, **kwargs)
         if len(args) > most or "size" in kwargs:
-            return recorder.array_call(function, args, kwargs, effects=ORDERED)
+            return recorder.array_call(function, args, kwargs, ordered=True)
         return recorder.number_call(function, args, kind, kwargs=kwargs, effects=ORDERED)
 
     return drawn

@@ -16,7 +16,6 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import (
-    PURE,
     ArrayType,
     Effects,
     PythonType,
@@ -26,12 +25,12 @@ from d2s.runtime.ir.program import (
     map_tree,
     values_in,
 )
-from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_run_time_array, join_array_types
+from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_run_time_array
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder, type_of
-from d2s.runtime.recording.specs import CannotJoinError, join_tensor_types
+from d2s.runtime.recording.specs import CannotJoinError, join_array_types, join_tensor_types
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
 from d2s.runtime.torch_internals import without_modes
@@ -59,21 +58,18 @@ _OF_TYPES = re.compile(
 )
 
 
-class _DifferError(Exception):
-    """Two examples give answers that can't stand for one."""
-
-
 def record_array_call(
     recorder: Recorder,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     checked: bool = False,
-    effects: Effects = PURE,
+    ordered: bool = False,
 ) -> Any:
     """`function(*args, **kwargs)`, which is numpy's or takes arrays, as an op; what it gives.
 
-    `checked` is whether the type of that follows from the types of the arguments.
+    `checked` is whether the type of that follows from the types of the arguments, `ordered` whether the call does more
+    than to give it, and to write its arguments.
     """
     for leaf in leaves_of((args, kwargs)):
         if isinstance(leaf, torch.Tensor):
@@ -81,18 +77,16 @@ def record_array_call(
     runs = _run_on_examples(recorder, function, args, kwargs)
     try:
         result, seen = _Common(recorder, runs, checked).of(runs[0].answer, runs[1].answer)
-    except _DifferError:
+    except CannotJoinError:
         raise _not_recorded(function, "what kind of thing it gives depends on the values") from None
     written = [leaf for run in runs for leaf in run.written]
     for leaf in filter(_is_known_array, written):
         raise recorder.arrays.found(leaf) or _not_recorded(function, "an array that is known is changed")
     args, kwargs = map_tree(lambda leaf: _kept(recorder, leaf), (args, kwargs))
-    if result is not None or seen is None or written or effects != PURE:
+    if result is not None or seen is None or written or ordered:
         aliases = [leaf for run in runs for leaf in run.shared]
         writes, shared = (_values(recorder, leaves) for leaves in (written, aliases))
-        recorder.emit_call(
-            function, args, kwargs, result, Effects(writes, shared, ordered=effects.ordered or seen is None)
-        )
+        recorder.emit_call(function, args, kwargs, result, Effects(writes, shared, ordered=ordered or seen is None))
     if written:
         recorder.facts.forget_tensors()
     return seen
@@ -255,7 +249,7 @@ class _Common:
         """One answer for two.
 
         Raises:
-            _DifferError: there is none.
+            CannotJoinError: there is none.
         """
         argument = self._runs[0].leaf_of(left)
         if argument is not None and argument is self._runs[1].leaf_of(right):
@@ -263,7 +257,7 @@ class _Common:
         if isinstance(left, numpy.ndarray | numpy.generic) and isinstance(right, numpy.ndarray | numpy.generic):
             return self._array(join_array_types(array_type(left), array_type(right)))
         if type(left) is not type(right):
-            raise _DifferError
+            raise CannotJoinError(left, right)
         if isinstance(left, torch.Tensor):
             return self._tensor(left, right)
         if type(left) in (bool, int, float):
@@ -274,19 +268,16 @@ class _Common:
             return tuple(result for result, _ in parts), rebuilt(left, [seen for _, seen in parts])
         if left is None or (isinstance(left, numpy.dtype | str) and left == right):
             return None, left
-        raise _DifferError
+        raise CannotJoinError(left, right)
 
-    def _array(self, joined: ArrayType | None) -> tuple[Tree, Any]:
-        if joined is None or joined.dtype.kind not in "biufc":
-            raise _DifferError
+    def _array(self, joined: ArrayType) -> tuple[Tree, Any]:
+        if joined.dtype.kind not in "biufc":
+            raise CannotJoinError(joined, joined)
         value = self._recorder.fresh(joined)
         return value, RunTimeArray(self._recorder, value, self._checked)
 
     def _tensor(self, left: torch.Tensor, right: torch.Tensor) -> tuple[Tree, Any]:
-        try:
-            value = self._recorder.fresh(join_tensor_types(type_of(left), type_of(right)))
-        except CannotJoinError:
-            raise _DifferError from None
+        value = self._recorder.fresh(join_tensor_types(type_of(left), type_of(right)))
         return value, self._recorder.stand_in(value)
 
 

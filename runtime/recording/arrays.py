@@ -33,14 +33,6 @@ def array_type(thing: Any) -> ArrayType:
     return ArrayType(type(thing), thing.dtype, thing.shape)
 
 
-def join_array_types(left: ArrayType, right: ArrayType) -> ArrayType | None:
-    """The type of what may be either; None if they differ in more than sizes."""
-    if left.kind is not right.kind or left.dtype != right.dtype or len(left.shape) != len(right.shape):
-        return None
-    sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
-    return ArrayType(left.kind, left.dtype, sizes)
-
-
 def expect_array(thing: Any, expected: ArrayType) -> None:
     """Do nothing for an array of a type.
 
@@ -48,7 +40,7 @@ def expect_array(thing: Any, expected: ArrayType) -> None:
         D2SError: it is of another, though the program was made for this one.
     """
     found = array_type(thing)
-    if join_array_types(expected, found) != expected:
+    if not expected.covers(found):
         raise D2SError(f"numpy gives {found}, and the program was captured for {expected}")
 
 

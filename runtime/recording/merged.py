@@ -78,9 +78,10 @@ class Merged:
 
 # By the id of a thing: the thing, its keys or names, and what it holds.
 Held = Mapping[int, tuple[Any, tuple[Any, ...], tuple[Any, ...]]]
+NOTHING: Held = MappingProxyType({})
 
 
-def contents(thing: Any, held: Held = MappingProxyType({})) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def contents(thing: Any, held: Held = NOTHING) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The keys or names in a thing that can be merged, none for a list; and what it holds, as `held` says or now."""
     if id(thing) in held:
         return held[id(thing)][1:]

@@ -601,12 +601,12 @@ class Recorder(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         checked: bool = False,
-        effects: Effects = PURE,
+        ordered: bool = False,
     ) -> Any:
         """Record a call of numpy's; see `record_array_call`."""
         from d2s.runtime.recording.array_calls import record_array_call  # d2s does without numpy where it isn't used
 
-        return record_array_call(self, func, args, kwargs, checked, effects)
+        return record_array_call(self, func, args, kwargs, checked, ordered)
 
     def _for_inference(self, leaf: Any) -> Any:
         if is_run_time_number(leaf):

@@ -2,7 +2,7 @@
 
     spec ::= Known(thing)                   this very thing, or one that can't be told from it
            | OfTensor(type)                 a tensor of this type
-           | OfArray(type)                  an array or a scalar of numpy's of this type
+           | OfArray(type, checked)         an array or a scalar of numpy's of this type
            | OfPython(class)                a number or a text of this class
            | OfTuple(like, specs)           a tuple, named tuple or Size like this one
            | OfList(site)                   a list of the program, made at this place of the code
@@ -22,18 +22,17 @@ import enum
 import types
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from d2s.runtime.ir.program import ArrayType, PythonType, TensorType, Tree, Value, ValueType
-from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_array, is_run_time_array, join_array_types
+from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_array, is_run_time_array
 from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
-from d2s.runtime.recording.merged import Held, contents, with_contents
+from d2s.runtime.recording.merged import NOTHING, Held, contents, with_contents
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
@@ -183,7 +182,7 @@ class Joiner:
     `held` is what things hold of which the specs on the left, and those on the right, speak.
     """
 
-    def __init__(self, recorder: Recorder, anything: bool = False, held: tuple[Held, Held] = ({}, {})):
+    def __init__(self, recorder: Recorder, anything: bool = False, held: tuple[Held, Held] = (NOTHING, NOTHING)):
         self.recorder = recorder
         self.anything = anything
         self.held = held
@@ -226,7 +225,7 @@ class Joiner:
     def _both_general(self, left: Spec, right: Spec) -> tuple[Spec, Spec]:
         return self.general(left, self.held[0]), self.general(right, self.held[1])
 
-    def general(self, spec: Spec, held: Held = MappingProxyType({})) -> Spec:
+    def general(self, spec: Spec, held: Held = NOTHING) -> Spec:
         """What is left of a spec when the thing itself is not meant: only its type, where the program can hold it."""
         if not isinstance(spec, Known):
             return spec
@@ -293,10 +292,7 @@ class Joiner:
         return OfArray(array_type(thing), True)
 
     def _join_arrays(self, left: OfArray, right: OfArray) -> Spec:
-        joined = join_array_types(left.type, right.type)
-        if joined is None:
-            raise CannotJoinError(left, right)
-        return OfArray(joined, left.checked and right.checked)
+        return OfArray(join_array_types(left.type, right.type), left.checked and right.checked)
 
     def _choice(self, left: Spec, right: Spec, error: CannotJoinError) -> Spec:
         """A choice of two specs that are no more alike.
@@ -393,8 +389,23 @@ def join_tensor_types(left: TensorType, right: TensorType) -> TensorType:
     """
     if left.dtype != right.dtype or left.device != right.device or len(left.shape) != len(right.shape):
         raise CannotJoinError(left, right)
-    sizes = tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
-    return TensorType(left.dtype, sizes, left.device, left.requires_grad or right.requires_grad)
+    requires_grad = left.requires_grad or right.requires_grad
+    return TensorType(left.dtype, _join_shapes(left, right), left.device, requires_grad)
+
+
+def join_array_types(left: ArrayType, right: ArrayType) -> ArrayType:
+    """The type of an array that may be either.
+
+    Raises:
+        CannotJoinError: they differ in more than the sizes.
+    """
+    if left.kind is not right.kind or left.dtype != right.dtype or len(left.shape) != len(right.shape):
+        raise CannotJoinError(left, right)
+    return ArrayType(left.kind, left.dtype, _join_shapes(left, right))
+
+
+def _join_shapes(left: TensorType | ArrayType, right: TensorType | ArrayType) -> tuple[int | None, ...]:
+    return tuple(a if a == b else None for a, b in zip(left.shape, right.shape, strict=True))
 
 
 def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
@@ -442,7 +453,7 @@ def _part(recorder: Recorder, value_type: ValueType, values: list[Value]) -> Any
     return recorder.stand_in(values[-1])
 
 
-def parts(spec: Spec, thing: Any, held: Held = MappingProxyType({})) -> list[Any]:
+def parts(spec: Spec, thing: Any, held: Held = NOTHING) -> list[Any]:
     """The parts of a thing that a spec says no more of than the type, in order; things hold what `held` says."""
     match spec:
         case Known():
