@@ -15,25 +15,30 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.texts import members
+from d2s.runtime.operators.unseen import C_FUNCTIONS
 from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.locations import current_site, package_of
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.structures import is_block
 
 
 def is_numpys(function: Any) -> bool:
     """Whether this is a function, a class or a method of numpy's, but not of its generators."""
-    owner = type(getattr(function, "__self__", None))
-    return any(package_of(thing) == "numpy" for thing in (function, type(function))) or owner.__module__ == "numpy"
+    return "numpy" in (package_of(function), package_of(type(function))) or _owner(function) is not None
+
+
+def _owner(function: Any) -> Any:
+    """The object of numpy's that a method in C belongs to; None for any other callable."""
+    owner = getattr(function, "__self__", None) if isinstance(function, C_FUNCTIONS) else None
+    return owner if type(owner).__module__ == "numpy" else None
 
 
 def of_numpy(recorder: Recorder, function: Any, known: Callable[..., Any]) -> Callable[..., Any]:
     """The form of what is numpy's; `known` is what to call where all is known that it is given."""
     draws = (getattr(function, "__module__", None) or "").startswith("numpy.random")
-    owner = getattr(function, "__self__", None)
-    is_method = type(owner).__module__ == "numpy"
-    target, first = (getattr(type(owner), function.__name__), (owner,)) if is_method else (function, ())
+    owner = _owner(function)
+    target, first = (function, ()) if owner is None else (getattr(type(owner), function.__name__), (owner,))
 
     def called(*args: Any, **kwargs: Any) -> Any:
         given = members([args, kwargs])
@@ -42,7 +47,7 @@ def of_numpy(recorder: Recorder, function: Any, known: Callable[..., Any]) -> Ca
             _refuse_functions(function, [*given, getattr(function, "pyfunc", None)])
             return recorder.array_call(target, (*first, *args), kwargs, ordered=draws)
         made = known(*args, **kwargs)
-        if contents_of(made) is not None:
+        if is_block(made):
             recorder.arrays.remember(made, site)
         return made
 
@@ -66,7 +71,7 @@ def _sharing(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def called(data: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = active_recorder()
-        if recorder is None or not (is_run_time_array(data) or contents_of(data) is not None):
+        if recorder is None or not (is_run_time_array(data) or is_block(data)):
             return function(data, *args, **kwargs)
         found = None if is_run_time_array(data) else recorder.arrays.found(data)
         if found is not None:

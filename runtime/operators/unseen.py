@@ -22,7 +22,7 @@ from d2s.runtime.recording.locations import for_the_user, package_of
 from d2s.runtime.recording.numbers import RunTimeBool, is_run_time_number
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.structures import contents_of, is_block
 from d2s.runtime.recording.tables import KINDS
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -162,7 +162,7 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
     Raises:
         CaptureError: it did. The array is as it was.
     """
-    before = [(arg, copy.copy(arg)) for arg in args if contents_of(arg) is not None]
+    before = [(arg, copy.copy(arg)) for arg in args if is_block(arg)]
     yield
     for block, was in before:
         if contents_of(block) != contents_of(was):

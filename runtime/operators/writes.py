@@ -18,7 +18,7 @@ from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, Content
 from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.structures import is_block
 
 _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
     "+=": operator.iadd,
@@ -81,7 +81,7 @@ def _refuse_block(owner: Any) -> None:
     Raises:
         CaptureError: it is.
     """
-    if active_recorder() is not None and contents_of(owner) is not None:
+    if active_recorder() is not None and is_block(owner):
         raise block_changed(owner)
 
 

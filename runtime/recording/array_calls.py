@@ -68,8 +68,8 @@ def record_array_call(
 ) -> Any:
     """`function(*args, **kwargs)`, which is numpy's or takes arrays, as an op; what it gives.
 
-    `checked` is whether the type of that follows from the types of the arguments, `ordered` whether the call does more
-    than to give it, and to write its arguments.
+    `checked` is whether the type of that follows from the types of the arguments. An `ordered` call does more than to
+    give it and to write its arguments.
     """
     for leaf in leaves_of((args, kwargs)):
         if isinstance(leaf, torch.Tensor):

@@ -34,7 +34,7 @@ from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.locations import is_own, package_of, user_location
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import contents_of, maker_of
+from d2s.runtime.recording.structures import is_block, maker_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -110,7 +110,7 @@ class Outputs:
     def _make(self, thing: Any) -> Tree:
         """A new thing, made by an op unless it can be written down."""
         kind = type(thing)
-        if contents_of(thing) is not None:
+        if is_block(thing):
             return self._call(copy.copy, thing)
         if package_of(kind) == "numpy":
             return thing  # a scalar or a dtype

@@ -118,6 +118,10 @@ class CounterFound(RecordAgain):
     """A number of the user's that the call itself writes was taken for a constant."""
 
 
+class _TakesArrayError(Exception):
+    """A function of torch is given an array of the run: no fake stands for that."""
+
+
 class SizesAssumed(RecordAgain):
     """Torch took unknown sizes to be equal in one call, and would in all others, though one of them may be 1."""
 
@@ -561,9 +565,10 @@ class Recorder(TorchFunctionMode):
         if func in _SIZED_BY_FLOATS and any(map(_is_unknown_float, leaves_of((tuple(args), kwargs)))):
             reason = f"the size of the result of {func.__name__} depends on a number computed from a tensor"
             raise CaptureError("D2S104", reason, "give it a size that is known", user_location())
-        if any(map(is_run_time_array, leaves_of((tuple(args), kwargs)))):
+        try:
+            fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
+        except _TakesArrayError:
             return self.array_call(func, tuple(args), kwargs)
-        fake_args, fake_kwargs = map_tree(self._for_inference, (tuple(inferred_from or args), kwargs))
         key, assumed = self.next_number, self.world.assumed
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
@@ -612,6 +617,8 @@ class Recorder(TorchFunctionMode):
         if is_run_time_number(leaf):
             # Without our clothes: what torch computes from it to infer is no part of the program.
             return _EXAMPLE if leaf.kind is float else plain_number(leaf.node)
+        if is_run_time_array(leaf):
+            raise _TakesArrayError
         if is_run_time_text(leaf):
             raise leaf.needed()
         if is_run_time_sequence(leaf):

@@ -32,11 +32,21 @@ def tensors_in(tree: Any) -> list[torch.Tensor]:
 
 def contents_of(thing: Any) -> tuple[Any, ...] | None:
     """The kind, form and bytes of a block of numbers that can change, such as an array of numpy's; else None."""
+    view = _view_of(thing)
+    return None if view is None else (view.format, view.shape, view.tobytes())
+
+
+def is_block(thing: Any) -> bool:
+    """Whether this is a block of numbers that can change, such as an array of numpy's."""
+    return _view_of(thing) is not None
+
+
+def _view_of(thing: Any) -> memoryview | None:
     if isinstance(thing, bytes | torch.Tensor):
         return None
     try:
         view = memoryview(thing)
-        is_number = view.readonly and not view.shape
-        return None if is_number else (view.format, view.shape, view.tobytes())
     except (TypeError, ValueError, NotImplementedError):
         return None
+    is_number = view.readonly and not view.shape
+    return None if is_number else view
