@@ -39,7 +39,7 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
     if recorder is None:
         yield
         return
-    recorder.handlers.append(Handler(caught, recorder.region, sees))
+    recorder.handlers.append(Handler(caught, sees))
     try:
         yield
     finally:

@@ -53,9 +53,9 @@ def get_item(owner: Any, key: Any) -> Any:
     recorder = recorder_for(key)
     if recorder is None or is_staged(owner):
         return owner[key]
-    if isinstance(owner, _SEQUENCES) and (key_number := as_index(recorder, key)) is not None:
+    if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
-    if type(owner) in (str, range) and (key_number := as_index(recorder, key)) is not None:
+    if type(owner) in (str, range) and (key_number := _as_index(recorder, key)) is not None:
         make = recorder.text_call if isinstance(owner, str) else partial(recorder.number_call, kind=int)
         return make(operator.getitem, (owner, key_number))
     if type(owner) is dict and (kind := _kind_of_key(key)) is not None:
@@ -69,20 +69,25 @@ def get_slice(owner: Any, start: Any, stop: Any, step: Any) -> Any:
     recorder = recorder_for(start, stop, step)
     if recorder is None or type(owner) not in (list, tuple):
         return owner[start:stop:step]
-    bounds = slice(*(as_index(recorder, bound) if is_staged(bound) else bound for bound in (start, stop, step)))
+    bounds = slice(*(as_bound(recorder, bound) for bound in (start, stop, step)))
     try:
         return recorder.lists.part_of(owner, bounds)
     except CannotJoinError:
         return owner[bounds]  # which says what is missing
 
 
-def as_index(recorder: Recorder, key: Any) -> Any:
+def _as_index(recorder: Recorder, key: Any) -> Any:
     """A key as Python takes it for a position, None if it does not."""
-    if isinstance(key, torch.Tensor) and key.dim() == 0 and not key.is_floating_point():
-        return recorder.number_call(operator.index, (key,), int)
-    if is_run_time_array(key) and key.type.dtype.kind in "iu" and not key.relied_on().shape:
+    is_tensor = isinstance(key, torch.Tensor) and key.dim() == 0 and not key.is_floating_point()
+    if is_tensor or (is_run_time_array(key) and key.type.dtype.kind in "iu" and not key.relied_on().shape):
         return recorder.number_call(operator.index, (key,), int)
     return key if number_kind(key) in (int, bool) else None
+
+
+def as_bound(recorder: Recorder, bound: Any) -> Any:
+    """A bound of a range or a slice as Python takes it; one that it doesn't take stays as it is."""
+    number = _as_index(recorder, bound) if is_staged(bound) else None
+    return bound if number is None else number
 
 
 def _at_position(recorder: Recorder, owner: Any, position: Any) -> Any:
@@ -114,7 +119,7 @@ def need_list(owner: Any, position: Any) -> None:
 
 def set_at_position(recorder: Recorder, owner: list[Any], key: Any, value: Any) -> bool:
     """`owner[key] = value` for a list of Python's own, at a position that only the run knows; whether it is one."""
-    key_number = as_index(recorder, key)
+    key_number = _as_index(recorder, key)
     if key_number is None:
         return False
     if len(owner) > MOST_CHOSEN:

@@ -13,12 +13,12 @@ import torch
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.generators import Enumerated, is_fresh
-from d2s.runtime.operators.items import as_index
+from d2s.runtime.operators.items import as_bound
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.lists import RunTimeSequence, is_run_time_sequence
-from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.tables import is_run_time_table
 
@@ -79,12 +79,6 @@ def _progression(length: Any, start: Any, step: Any) -> StagedSequence:
     return StagedSequence(length, lambda position: start + position * step)
 
 
-def _as_bound(recorder: Recorder, bound: Any) -> Any:
-    """A bound of a range as Python takes it; one that it doesn't take stays as it is."""
-    number = as_index(recorder, bound) if is_staged(bound) else None
-    return bound if number is None else number
-
-
 def range_length(start: int, stop: int, step: int) -> int:
     """`len(range(start, stop, step))`."""
     return len(range(start, stop, step))
@@ -96,7 +90,7 @@ def range_(*bounds: Any) -> Any:
     if recorder is None:
         return range(*bounds)
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    start, stop, step = (_as_bound(recorder, bound) for bound in (start, stop, step))
+    start, stop, step = (as_bound(recorder, bound) for bound in (start, stop, step))
     length = recorder.number_call(range_length, (start, stop, step), int)
     return _progression(length, start, step)
 

@@ -86,18 +86,17 @@ _may_raise(torch.linalg.LinAlgError, _has_values, (*_LINEAR, *_OF_OLD))
 
 @dataclass(frozen=True)
 class Handler:
-    """What is around a piece of code: `caught()` tells which classes it catches, `region` is where it stands.
+    """What is around a piece of code: `caught()` tells which classes it catches.
 
     Where `sees` is true it is shown all others, too, such as by a `finally`.
     """
 
     caught: Callable[[], Any]
-    region: Any
     sees: bool = False
 
     def minds(self, failure: Failure) -> bool:
-        """Whether it matters to it that an exception of a class is raised; out of a loop, none can get further."""
-        return issubclass(failure, self.caught()) or (self.sees and not self.region.inner)
+        """Whether it matters to it that an exception of a class is raised."""
+        return self.sees or issubclass(failure, self.caught())
 
 
 def failure_of(call: Call, handlers: Iterable[Handler]) -> Failure | None:

@@ -65,11 +65,6 @@ class Region:
     _starts: dict[Path, int] = field(default_factory=dict)
     _conditions: dict[Path, Value] = field(default_factory=dict)
 
-    @property
-    def loop(self) -> Region:
-        """The region of the body of the loop that this is in, or of the function."""
-        return self if self.around is None else self.around.loop
-
     def dissolved(self) -> BaseException:
         """Have the forks of this region be those of the region around it, when that is run again."""
         assert self.around is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from compare import outcome, same
 from modules import BOTH_WAYS, agree, pair
 from torch import nn
 
@@ -235,3 +236,30 @@ def test_a_counter_does_not_need_a_program_a_value() -> None:
     static.position = eager.position = 1
     agree(static, eager)
     assert len(static.forward.programs) == 1
+
+
+class Counting(nn.Module):
+    """Counts in a loop on values, also where what leaves the loop and the function is only found when it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trips = 0
+
+    def forward(self, x):
+        total, place = 0, 0
+        while place < x.sum():
+            self.trips += 1
+            try:
+                total += [1, 2, 3][place]
+            finally:
+                self.trips += 10
+            place += 1
+        return total
+
+
+def test_a_finally_in_a_loop_sees_an_error_that_leaves_the_function() -> None:
+    static, eager = pair(Counting)
+    for count in (2.0, 7.0, 1.0):
+        x = torch.tensor([count])
+        assert same(outcome(static, x), outcome(eager, x))
+        assert static.trips == eager.trips

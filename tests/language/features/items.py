@@ -20,6 +20,11 @@ def item_of_list(x, i):
     return parts[i] * weights[int(i)], parts[i.item()]
 
 
+@feature("a slice of a list up to a tensor that is no position", (X, n(1)), (X, n(2)))
+def slice_up_to_a_float(x, i):
+    return [x, x, x][: x[i]]
+
+
 @feature("slices of lists and tuples up to a number from a tensor", (X, n(1)), (X, n(2)), (X, n(0)))
 def slice_of_list(x, i):
     parts = [x, x * 2, x + 1]
