@@ -46,10 +46,9 @@ class _Flags(gast.NodeTransformer):
     def visit_match_case(self, node: Any) -> Any:
         self._tests = []
         node.pattern = self.visit(node.pattern)
-        tests = [*self._tests, *([node.guard] if node.guard is not None else [])]
         if self._tests:
-            both = gast.copy_location(gast.BoolOp(gast.And(), tests), tests[0])
-            node.guard = both if len(tests) > 1 else tests[0]
+            tests = self._tests if node.guard is None else [*self._tests, node.guard]
+            node.guard = tests[0] if len(tests) == 1 else gast.copy_location(gast.BoolOp(gast.And(), tests), tests[0])
         node.body = [self.visit(statement) for statement in node.body]
         return node
 

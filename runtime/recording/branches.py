@@ -193,9 +193,8 @@ class Merge:
 
     def emit(self, condition: Value, place: Place | None) -> None:
         """Add the `if`, unless nothing came of it."""
-        sides = self._sides
-        for side, yielded in zip(sides, self.yields, strict=True):
+        for side, yielded in zip(self._sides, self.yields, strict=True):
             side.tail.terminator = Yield(yielded)
-        then, orelse = (side.head for side in sides)
-        if any(side.head is not side.tail for side in sides) or then.ops or orelse.ops or self.results:
+        then, orelse = (side.head for side in self._sides)
+        if any(side.head is not side.tail for side in self._sides) or then.ops or orelse.ops or self.results:
             self.recorder.emit(If(condition, then, orelse, self.results, self.recorder.modes(), place))
