@@ -134,7 +134,7 @@ def _taking_flags(function: Any) -> Any:
 def of_python(method: types.MethodType) -> Any:
     """The form of a method in Python that is not rewritten, such as one of a class of the standard library."""
     owner = method.__self__
-    if (_is_torchs(owner) and method.__name__ not in _SETTERS) or method.__name__ in READERS:
+    if (_is_tensors(owner) and method.__name__ not in _SETTERS) or method.__name__ in READERS:
         return method
 
     def noted(*args: Any, **kwargs: Any) -> Any:
@@ -173,3 +173,8 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
 def _is_torchs(owner: Any) -> bool:
     kind = owner if isinstance(owner, type) else type(owner)
     return isinstance(owner, torch.Tensor) or package_of(kind) == "torch"
+
+
+def _is_tensors(owner: Any) -> bool:
+    """Whether a method is one of a tensor's, or of a module or class of torch's: those tell of what they change."""
+    return _is_torchs(owner) and isinstance(owner, torch.Tensor | torch.nn.Module | type)

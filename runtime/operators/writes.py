@@ -6,7 +6,7 @@ import inspect
 import operator
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -100,8 +100,15 @@ def note_object(owner: Any) -> None:
     note_contents(attributes)
     for held in attributes.values():
         note_contents(held)
-        for inner in held if isinstance(held, list | tuple) else ():
+        for inner in _items_of(held):
             note_contents(inner)
+
+
+def _items_of(held: Any) -> Iterable[Any]:
+    """What a container holds."""
+    if isinstance(held, dict):
+        return list(held.values())
+    return held if isinstance(held, list | tuple) else ()
 
 
 def set_attribute(value: Any, owner: Any, name: str) -> None:

@@ -186,9 +186,12 @@ class Merge:
         key = (id(left), id(right))
         if key not in self._made:
             spec = self.joiner.join(left_spec, right_spec)
-            for yielded, thing, side in zip(self.yields, (left, right), self._sides, strict=True):
-                yielded += [part_tree(self.recorder, part) for part in parts(spec, thing, side.held)]
+            both = [parts(spec, thing, side.held) for thing, side in zip((left, right), self._sides, strict=True)]
+            for yielded, found in zip(self.yields, both, strict=True):
+                yielded += [part_tree(self.recorder, part) for part in found]
             self._made[key] = stand_in(self.recorder, spec, self.results), left, right
+            if both[0]:
+                self.recorder.gradients.note_histories(self.results[-len(both[0]) :], *both)
         return self._made[key][0]
 
     def emit(self, condition: Value, place: Place | None) -> None:

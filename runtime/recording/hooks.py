@@ -17,6 +17,8 @@ def registering(function: Any) -> Any:
     def rule(recorder: Any, tensor: torch.Tensor, hook: Any) -> RunTimeHandle:
         # Torch says whether the tensor can have one. The fake gets none: it would be called while recording.
         function(recorder.fake(tensor), _nothing).remove()
+        if function is torch.Tensor.register_post_accumulate_grad_hook:
+            recorder.gradients.note_hook(recorder.fake(tensor))
         value = recorder.fresh(PythonType(torch.utils.hooks.RemovableHandle))
         recorder.emit_call(function, (tensor, Outputs(recorder).tree(hook)), {}, value, ORDERED)
         return RunTimeHandle(recorder, value)

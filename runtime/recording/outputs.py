@@ -20,6 +20,7 @@ from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminato
 from d2s.runtime.ir.sources import Constant, Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
+from d2s.runtime.recording.gradients import GradientLocation
 from d2s.runtime.recording.journal import (
     CONTAINERS,
     MISSING,
@@ -166,6 +167,8 @@ class Outputs:
         """The places that outlive the call and hold something else now, with what they hold."""
         found = []
         for location, before in self.recorder.journal.since(0).items():
+            if isinstance(location, GradientLocation):
+                continue
             after = location.read()
             if isinstance(location, ContextLocation):
                 _check_reset(location, before, after)

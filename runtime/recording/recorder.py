@@ -43,6 +43,7 @@ from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
 from d2s.runtime.recording.facts import Facts
+from d2s.runtime.recording.gradients import Gradients
 from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLengthError, infer, true_error
 from d2s.runtime.recording.journal import Journal, Location
 from d2s.runtime.recording.lifting import Reachable, role_of
@@ -183,12 +184,11 @@ class Recorder(TorchFunctionMode):
         self._autocast = list(self.outside.autocast)
         self._watch = EffectsWatch()
         # Whether some tensor stands for the result of an `if` or loop, so that its strides are unknown; whether such
-        # a one has a history of gradients, which its fake has not; whether it is unknown if it requires a gradient;
-        # and whether gradients were computed in this run.
+        # a one has a history of gradients, which its fake has not; whether it is unknown if it requires a gradient.
         self.uncertain_layout = False
         self.broken_history = False
         self.uncertain_gradients = False
-        self.went_backward = False
+        self.gradients = Gradients(self)
         # Functions that were handed on, with a variable each that they share and what it held.
         self.handed_on: list[tuple[types.FunctionType, types.CellType, Any]] = []
         self._values: dict[int, tuple[Any, Value]] = {}
@@ -317,6 +317,10 @@ class Recorder(TorchFunctionMode):
     def bind(self, stand_in: Any, value: Value) -> None:
         """From now on this object stands for `value`."""
         self._values[id(stand_in)] = (stand_in, value)
+
+    def bound(self) -> list[torch.Tensor]:
+        """The fake tensors that stand for values."""
+        return [thing for thing, _ in self._values.values() if isinstance(thing, torch.Tensor)]
 
     def value_of(self, tensor: torch.Tensor) -> Value:
         """The value that a tensor stands for; a real one is lifted."""
@@ -458,8 +462,10 @@ class Recorder(TorchFunctionMode):
             return self.number(value.type.python_type, value)
         kind = value.type
         self.uncertain_layout = True
-        self.broken_history |= kind.requires_grad
         fake = self.world.empty(kind.dtype, kind.shape, kind.device, kind.requires_grad)
+        if kind.requires_grad:
+            self.broken_history = True
+            self.gradients.note_stand_in(fake)
         self.bind(fake, value)
         return fake
 

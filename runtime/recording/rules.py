@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError, D2SError
-from d2s.runtime.ir.program import ORDERED, PythonType
+from d2s.runtime.ir.program import ORDERED, PythonType, Value
+from d2s.runtime.recording.gradients import Presence
 from d2s.runtime.recording.hooks import registering
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import current_site
 from d2s.runtime.recording.numbers import is_run_time_number
 from d2s.runtime.recording.recorder import Recorder
 from d2s.runtime.recording.specs import OfPython
+from d2s.runtime.recording.structures import tensors_in
 
 
 def _truth(recorder: Recorder, tensor: torch.Tensor) -> bool:
@@ -43,7 +47,6 @@ def _position(position: Any) -> Any:
     return 0 if _is_index(position) else position
 
 
-_GRADIENT = torch.Tensor.grad.__get__
 _INDEX_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -80,13 +83,14 @@ def _set_item(recorder: Recorder, tensor: torch.Tensor, position: Any, value: An
 def _gradient(recorder: Recorder, tensor: torch.Tensor, *args: Any) -> Any:
     """`tensor.grad`: whether the user's tensor has one already is part of the signature."""
     recorder.asked_for_grad.add(id(tensor))
-    if recorder.went_backward and recorder.broken_history:
-        raise CaptureError(
-            "D2S401",
-            "a gradient is read in the function that computes it through an `if` or a loop on tensors",
-            "compute the loss in a static function, and call backward() outside of it",
-        )
-    return recorder.record(_GRADIENT, (tensor, *args), {})
+    return recorder.gradients.read(tensor)
+
+
+def _set_gradient(recorder: Recorder, tensor: torch.Tensor, gradient: torch.Tensor | None = None) -> None:
+    """`tensor.grad = gradient`, or `del tensor.grad`."""
+    fake = recorder.fake(tensor)
+    recorder.record(torch.Tensor.grad.__set__, (tensor, gradient), {})
+    recorder.gradients.set(fake, None if gradient is None else recorder.fake(gradient))
 
 
 def _squeeze(function: Any) -> Any:
@@ -126,27 +130,46 @@ def expect_no_node(tensor: torch.Tensor) -> None:
 
 def _backward(function: Any) -> Any:
     """A function that adds to the gradients of the leaves."""
+    signature = inspect.signature(function)
 
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        recorder.went_backward = True
-        return recorder.record(function, args, kwargs)
+        given = signature.bind(*args, **kwargs).arguments
+        roots, inputs = (given.get(name) for name in (next(iter(signature.parameters)), "inputs"))
+        return recorder.gradients.add(
+            list(map(recorder.fake, tensors_in(roots))),
+            None if inputs is None else list(map(recorder.fake, tensors_in(inputs))),
+            bool(given.get("create_graph")),
+            lambda: recorder.record(function, args, kwargs),
+        )
 
     return rule
 
 
-def _gradients(recorder: Recorder, outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-    """`torch.autograd.grad`: each gradient is of the type of its input."""
+def _gradients(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+    """`torch.autograd.grad`: each gradient is of the type of its input, or None where that is allowed and so."""
     function = torch.autograd.grad
     if not recorder.broken_history:
-        return recorder.record(function, (outputs, inputs, *args), kwargs)
-    if args or kwargs.get("allow_unused") or kwargs.get("is_grads_batched"):
-        raise CaptureError("D2S403", "this form of torch.autograd.grad is not recorded", "leave out allow_unused")
-    recorder.went_backward = True
-    tensors = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    types = [replace(recorder.type_of(t), requires_grad=bool(kwargs.get("create_graph"))) for t in tensors]
+        return recorder.record(function, args, kwargs)
+    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    if given.get("is_grads_batched"):
+        raise CaptureError("D2S403", "batched gradients through an `if` or a loop", "leave out is_grads_batched")
+    inputs = tensors_in(given["inputs"])
+    types = [replace(recorder.type_of(t), requires_grad=bool(given.get("create_graph"))) for t in inputs]
     values = tuple(map(recorder.fresh, types))
-    recorder.emit_call(function, (outputs, inputs), kwargs, values, ORDERED)
-    return tuple(map(recorder.stand_in, values))
+    recorder.emit_call(function, args, kwargs, values, ORDERED)
+    if not given.get("allow_unused") or given.get("materialize_grads"):
+        return tuple(map(recorder.stand_in, values))
+    reach = recorder.gradients.reach(map(recorder.fake, tensors_in(given["outputs"])))
+    presences = [reach.presence(recorder.fake(tensor)) for tensor in inputs]
+    return tuple(map(partial(_gradient_if_any, recorder), values, presences))
+
+
+def _gradient_if_any(recorder: Recorder, value: Value, presence: Presence) -> torch.Tensor | None:
+    """A gradient that was asked for, which may be None."""
+    if presence is Presence.MAYBE:
+        found = recorder.decide(recorder.number_call(operator.is_not, (recorder.stand_in(value), None), bool))
+        presence = Presence.SOME if found else Presence.NONE
+    return recorder.stand_in(value) if presence is Presence.SOME else None
 
 
 def _history(function: Any) -> Any:
@@ -240,7 +263,9 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
     **{function: _squeeze(function) for function in (torch.squeeze, torch.Tensor.squeeze, torch.Tensor.squeeze_)},
-    _GRADIENT: _gradient,
+    torch.Tensor.grad.__get__: _gradient,
+    torch.Tensor.grad.__set__: _set_gradient,
+    torch.Tensor.grad.__delete__: _set_gradient,
     torch.Tensor.grad_fn.__get__: _node,
     **{function: registering(function) for function in _HOOKS},
     torch.autograd.grad: _gradients,

@@ -11,6 +11,7 @@
            | OfMade(like, keys, specs)      a list, dict or object like this one, which the call has made, by value
            | OfChoice(kinds, site)          one of several things of these classes, chosen at this place of the code
            | OfContents(like, keys, specs)  what a list, dict, set or deque contains
+           | OfGradient(gradient)           whether there is a gradient
 
 `join` is the least that covers both; `stand_in` makes a thing for a spec, with a value of the program for each part
 that is not known; `parts` are those parts of a thing that a spec covers.
@@ -29,6 +30,7 @@ import torch
 from d2s.runtime.ir.program import ArrayType, PythonType, TensorType, Tree, Value, ValueType
 from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_array, is_run_time_array
 from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
+from d2s.runtime.recording.gradients import Gradient, GradientLocation
 from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
@@ -137,7 +139,14 @@ class OfChoice:
     site: Site
 
 
-Spec = Known | OfTensor | OfArray | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
+@dataclass(frozen=True)
+class OfGradient:
+    gradient: Gradient
+
+
+Spec = (
+    Known | OfTensor | OfArray | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
+) | OfGradient
 
 
 def kind_of(given: Any) -> type:
@@ -168,6 +177,8 @@ def is_same(recorder: Recorder, left: Any, right: Any) -> bool:
 
 def spec_at(location: Location, thing: Any) -> Spec:
     """The spec of what a location holds."""
+    if isinstance(location, GradientLocation):
+        return OfGradient(thing)
     if not isinstance(location, ContentsLocation):
         return Known(thing)
     keys = tuple(thing) if isinstance(thing, dict) else ()
@@ -197,6 +208,8 @@ class Joiner:
             return self._join_known(left.thing, right.thing)
         if isinstance(left, OfContents) and isinstance(right, OfContents):
             return self._join_contents(left, right)
+        if isinstance(left, OfGradient) and isinstance(right, OfGradient):
+            return OfGradient(left.gradient.joined(right.gradient))
         for spec, other in ((left, right), (right, left)):
             if isinstance(spec, Known) and spec.thing is UNSET:
                 return other
@@ -411,7 +424,7 @@ def _join_shapes(left: TensorType | ArrayType, right: TensorType | ArrayType) ->
 def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
     """A thing that a spec covers, with a new value for each of its parts; `values` gets those, in order."""
     match spec:
-        case Known(thing):
+        case Known(thing) | OfGradient(thing):
             return thing
         case OfTensor(tensor_type):
             return _part(recorder, tensor_type, values)
@@ -456,7 +469,7 @@ def _part(recorder: Recorder, value_type: ValueType, values: list[Value]) -> Any
 def parts(spec: Spec, thing: Any, held: Held = NOTHING) -> list[Any]:
     """The parts of a thing that a spec says no more of than the type, in order; things hold what `held` says."""
     match spec:
-        case Known():
+        case Known() | OfGradient():
             return []
         case OfTuple(_, items):
             things = [UNSET] * len(items) if thing is UNSET else thing

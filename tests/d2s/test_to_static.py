@@ -308,19 +308,6 @@ def test_a_training_step_inside() -> None:
     assert len(static.programs) == 1
 
 
-def test_a_gradient_read_after_a_merge_is_refused() -> None:
-    def stepped(x):
-        w = torch.ones(2, requires_grad=True)
-        loss = (x * w).sum()
-        if loss > 0:
-            loss = loss * 2
-        loss.backward()
-        return w.grad
-
-    with pytest.raises(d2s.ConversionError, match="a gradient is read in the function"):
-        d2s.to_static(stepped, full_graph=True)(t(1.0, 2.0))
-
-
 def test_gradients_through_merges_inside_and_what_they_need() -> None:
     def penalised(x):
         y = x * 2
