@@ -44,6 +44,7 @@ class Reachable:
 
     def __init__(self) -> None:
         self._sources: dict[int, Source] = {}
+        self._tables: dict[int, Source] = {}
         self._roots: dict[Source, None] = {}
         self._keep: list[Any] = []
         self._classes: dict[type, None] = {}
@@ -88,6 +89,10 @@ class Reachable:
         """The path to this very object, or None."""
         return self._sources.get(id(value))
 
+    def find_contents(self, container: Any) -> Source | None:
+        """The path to a container, also to a dict that an object keeps its attributes in."""
+        return self.find(container) or self._tables.get(id(container))
+
     def roots(self) -> list[Source]:
         """Where the search began."""
         return list(self._roots)
@@ -97,6 +102,14 @@ class Reachable:
             self._sources.setdefault(id(source.cell), source)
             self._keep.append(source.cell)
 
+    def _note_tables(self, source: Source, value: Any) -> None:
+        """Note the dicts that hold the attributes of an object."""
+        own = attributes_of(value)
+        if own is attributes_of(value):
+            self._tables[id(own)] = Attribute(source, "__dict__")
+        if isinstance(value, torch.nn.Module):
+            self._tables.update((id(own[table]), Attribute(source, table)) for table in TABLES if table in own)
+
     def _search(self, starts: list[tuple[Source, Any]]) -> None:
         queue = deque(starts)
         while queue:
@@ -105,6 +118,7 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
+            self._note_tables(source, value)
             self.add_class(value if isinstance(value, type) else type(value))
             # Modules hold much that is not read: what is, is checked then.
             if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):

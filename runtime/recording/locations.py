@@ -23,6 +23,14 @@ _ASKING = (
 )
 _STANDARD_LIBRARY = os.path.join(sysconfig.get_path("stdlib"), "")
 
+# Methods of torch's modules that write attributes of a module, or what it holds: converted too.
+_WRITERS = (
+    *("train", "eval", "requires_grad_", "add_module", "register_module", "register_buffer", "register_parameter"),
+    *("append", "extend", "insert", "pop", "popitem", "update", "setdefault", "clear", "__setitem__", "__delitem__"),
+)
+_HOLDERS = (torch.nn.Module, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
+_WRITING = frozenset(vars(kind)[name].__code__ for kind in _HOLDERS for name in _WRITERS if name in vars(kind))
+
 # A place of the code: the code object, and the instruction in it. Or a part of what is made at a place, such as its
 # keys: that place, and the name of the part.
 Site = tuple[Any, int | str]
@@ -59,7 +67,7 @@ def is_own(filename: str) -> bool:
 
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
-    return _is_left_alone(code.co_filename)
+    return code not in _WRITING and _is_left_alone(code.co_filename)
 
 
 @cache

@@ -198,7 +198,9 @@ class Outputs:
         owner = location.owner
         if isinstance(location, GlobalLocation):
             return Global(owner, location.name)
-        if isinstance(location, CellLocation | ContentsLocation):
+        if isinstance(location, ContentsLocation):
+            return reachable.find_contents(owner)
+        if isinstance(location, CellLocation):
             return reachable.find(owner)
         assert isinstance(location, AttributeLocation)
         base = reachable.find(owner)

@@ -39,6 +39,7 @@ from d2s.runtime.ir.program import (
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.arrays import MadeArrays, RunTimeArray, is_run_time_array
 from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
+from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
@@ -576,14 +577,19 @@ class Recorder(TorchFunctionMode):
         except _TakesArrayError:
             return self.array_call(func, tuple(args), kwargs)
         key, assumed = self.next_number, self.world.assumed
+        flag = None if inferred_from else next(filter(_is_flag, leaves_of((tuple(args), kwargs))), None)
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except UnknownLengthError:
             lists = [leaf for leaf in leaves_of((tuple(args), kwargs)) if is_run_time_sequence(leaf)]
             raise lists[0].refusal(f"what {func.__name__} gives") from None
         except FAKE_ERRORS as error:
+            if flag is not None:
+                return self._record_for_either(flag, func, args, kwargs)
             raise without_data(error, f"{func.__name__}: ") from error
         except Exception as error:
+            if flag is not None and isinstance(error, TypeError):
+                return self._record_for_either(flag, func, args, kwargs)
             true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
             if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
@@ -598,6 +604,15 @@ class Recorder(TorchFunctionMode):
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
+
+    def _record_for_either(self, flag: Any, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        """Record a call that takes no bool but Python's own: as an `if`, with the one or the other on its sides."""
+
+        def with_flag(truth: bool) -> Any:
+            given, named = map_tree(lambda leaf: truth if leaf is flag else leaf, (tuple(args), kwargs))
+            return self.record(func, given, named)
+
+        return record_branch(self, flag, lambda: with_flag(True), lambda: with_flag(False))
 
     def error_of_users(
         self, error: Exception, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -668,6 +683,10 @@ class Recorder(TorchFunctionMode):
             reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
             raise CaptureError("D2S405", reason, "call it outside of the static function", user_location())
         return None, outcome
+
+
+def _is_flag(leaf: Any) -> bool:
+    return is_run_time_number(leaf) and leaf.kind is bool
 
 
 def _is_unknown_float(leaf: Any) -> bool:

@@ -29,7 +29,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, numpy.ndarray):
         return left.dtype == right.dtype and numpy.array_equal(left, right)
     if isinstance(left, dict):
-        return list(left) == list(right) and all(same(left[k], right[k]) for k in left)
+        return same(list(left.items()), list(right.items()))
     if isinstance(left, tuple | list | deque):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, Enum | type) or (type(left).__eq__ is not object.__eq__ and not is_dataclass(left)):
