@@ -21,7 +21,7 @@ from typing import Any
 import gast
 
 from d2s.transforms.context import OPERATORS, Context
-from d2s.transforms.scopes import OwnStatements, map_functions, walk_own
+from d2s.transforms.scopes import OwnStatements, map_functions
 from d2s.transforms.templates import expression, placed, statements, thunk
 
 
@@ -40,7 +40,7 @@ class _Handlers(OwnStatements):
         if node.handlers:
             first = statements("try: pass\nexcept operators.Unwinding: raise", at, operators=OPERATORS)
             node.handlers = [*first[0].handlers, *node.handlers]
-        if _may_leave(node.finalbody):
+        if node.finalbody:
             template = "if not operators.unwinding(): body"
             node.finalbody = statements(template, node.finalbody[0], operators=OPERATORS, body=node.finalbody)
         return node
@@ -61,7 +61,3 @@ def _caught(node: Any) -> Any:
         return expression("operators.ANYTHING", node.body[0], operators=OPERATORS)
     types = [handler.type for handler in node.handlers]
     return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), node.body[0])
-
-
-def _may_leave(block: list[Any]) -> bool:
-    return any(isinstance(node, gast.Return | gast.Break | gast.Continue) for node in walk_own(block))

@@ -10,7 +10,7 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -105,6 +105,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
             return REPLACEMENTS[function]
         if isinstance(function.__self__, logging.Logger) and function.__name__ in _LOGGING:
             return _effect(recorder, function)
+        if isinstance(function.__self__, ExitStack):
+            return functools.partial(_keeping_converted, recorder, function)
         inner = converted(recorder, function.__func__)
         is_same = inner is function.__func__
         return _left(function, of_python) if is_same else types.MethodType(inner, function.__self__)
@@ -140,6 +142,11 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
         recorder.emit_call(function, tuple(given), kwargs, None, ORDERED)
 
     return recorded
+
+
+def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:
+    """A method of an object that keeps functions, such as callbacks, and will call them."""
+    return method(*(converted(recorder, arg) if callable(arg) else arg for arg in args), **kwargs)
 
 
 def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:

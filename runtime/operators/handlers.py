@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from d2s.runtime.errors import Unwinding
+from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
 from d2s.runtime.recording.joins import record_joined
@@ -55,6 +56,9 @@ def entered(manager: Any) -> Any:
     """The context manager of a `with`; those of torch let every exception through."""
     if active_recorder() is None or package_of(type(manager)) == "torch":
         return manager
+    if isinstance(manager, warnings.catch_warnings) and manager._record:  # type: ignore[attr-defined]
+        reason = "warnings are caught in a list, and the program gives them only when it runs"
+        raise CaptureError("D2S308", reason, "catch them around the static function")
     return _Entered(manager)
 
 

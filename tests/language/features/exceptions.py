@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 
 import torch
 from language import feature
@@ -254,3 +255,35 @@ def out_of_a_loop_through_with(x):
                 raise ValueError
         x = x + 1
     return x, manager.seen
+
+
+@feature("`finally` that reads what the body and the handlers bind", X, -X)
+def finally_reads(x):
+    try:
+        if x.sum() > 0:
+            raise ValueError("above")
+        y = x * 2
+    except ValueError:
+        y = x * 3
+    finally:
+        y = y + 1
+    return y
+
+
+@feature("callbacks of an ExitStack that print", X, -X)
+def stacked_callbacks(x):
+    for i in range(3):
+        with contextlib.ExitStack() as stack:
+            stack.callback(print, "left", i)
+            if x.sum() > i:
+                break
+            x = x + 2
+    return x, i
+
+
+@feature("warnings caught in a list", X, eager="the program warns when it runs", code="D2S308")
+def caught_warnings(x):
+    with warnings.catch_warnings(record=True) as caught:
+        if x.sum() > 0:
+            warnings.warn("above", stacklevel=2)
+    return x, len(caught)
