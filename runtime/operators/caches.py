@@ -11,10 +11,11 @@ from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import leaves_of
-from d2s.runtime.operators.writes import note_attribute
+from d2s.runtime.operators.writes import note_attribute, note_contents
 from d2s.runtime.recording.lifting import LEAVES
 from d2s.runtime.recording.locations import is_left_alone, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import tensors_in
 from d2s.runtime.torch_internals import is_fake, replaced, without_modes
 
@@ -40,6 +41,41 @@ def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
         return answer
 
     return cached
+
+
+def of_cached_in_run(recorder: Recorder, function: Any, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """The form of a function with a cache that this run of the function has made: the cache is empty at each run."""
+    answers = recorder.cached_answers.setdefault(function, {})
+    most = function.cache_parameters()["maxsize"]
+
+    def cached(*args: Any, **kwargs: Any) -> Any:
+        if any(map(is_staged, leaves_of((args, kwargs)))):
+            raise _refused(function, "is given a value that is known only at run time")
+        key = args, tuple(kwargs.items())
+        note_contents(answers)
+        answer = answers.pop(key) if key in answers else inner(*args, **kwargs)
+        answers[key] = answer  # as the last to be forgotten
+        if most is not None and len(answers) > most:
+            del answers[next(iter(answers))]
+        return answer
+
+    return cached
+
+
+def of_cache_method(recorder: Recorder, method: Any) -> Callable[..., Any]:
+    """The form of `cache_clear` and `cache_info`."""
+    function = method.__self__
+
+    def called() -> Any:
+        if function not in recorder.cached_answers:
+            return method()
+        if method.__name__ != "cache_clear":
+            raise _refused(function, f"is asked for its {method.__name__}")
+        note_contents(recorder.cached_answers[function])
+        recorder.cached_answers[function].clear()
+        return None
+
+    return called
 
 
 def _refused(function: Any, what: str) -> CaptureError:

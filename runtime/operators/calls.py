@@ -21,7 +21,13 @@ from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.builtins import REPLACEMENTS
-from d2s.runtime.operators.caches import CACHED, of_cached, recording_cached_properties
+from d2s.runtime.operators.caches import (
+    CACHED,
+    of_cache_method,
+    of_cached,
+    of_cached_in_run,
+    recording_cached_properties,
+)
 from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
@@ -91,6 +97,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
             return _of_text(recorder, function)
         if isinstance(owner, list) and function.__name__ == "sort":
             return functools.partial(REPLACEMENTS[list.sort], owner)
+        if isinstance(owner, CACHED):
+            return of_cache_method(recorder, function)
         if isinstance(owner, ContextVar):
             return of_context(recorder, function)
         if function in _EFFECTS:
@@ -113,7 +121,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, functools.partial):
         return functools.partial(converted(recorder, function.func), *function.args, **function.keywords)
     if isinstance(function, CACHED):
-        return of_cached(recorder, function)
+        return _of_cached(recorder, function)
     if isinstance(function, torch.nn.Module):
         return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
     method = getattr(type(function), "__call__", None)  # noqa: B004
@@ -147,6 +155,15 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
 def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:
     """A method of an object that keeps functions, such as callbacks, and will call them."""
     return method(*(converted(recorder, arg) if callable(arg) else arg for arg in args), **kwargs)
+
+
+def _of_cached(recorder: Recorder, function: Any) -> Any:
+    """A function with a cache of `functools`."""
+    inner = function.__wrapped__
+    form = converted(recorder, inner)
+    if form is inner and is_users_function(inner):  # it was defined by converted code: this run has made it
+        return of_cached_in_run(recorder, function, inner)
+    return of_cached(recorder, function)
 
 
 def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:

@@ -137,6 +137,9 @@ class Outputs:
         attributes = own_attributes(thing)
         if attributes is None or kind.__module__ == "builtins":
             return self.recorder.operand(thing)
+        if not _can_be_remade(kind):
+            reason = f"a {kind.__name__} is handed on, which can't be made anew at each run"
+            raise CaptureError("D2S307", reason, "hand on what it is made of", user_location())
         held = self._contents(thing) if isinstance(thing, CONTAINERS) else None
         return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()}, held)
 
@@ -237,9 +240,23 @@ def slots_of(kind: type) -> list[str]:
     return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]
 
 
+def _base(kind: type) -> Any:
+    """The class of Python's own that makes objects of a class."""
+    return next((base for base in (collections.OrderedDict, *CONTAINERS) if issubclass(kind, base)), object)
+
+
+def _can_be_remade(kind: type) -> bool:
+    """Whether `remake_object` makes objects of this class: not of those that a class in C makes."""
+    try:
+        _base(kind).__new__(kind)
+    except TypeError:
+        return False
+    return True
+
+
 def remake_object(kind: type, attributes: dict[str, Any], contents: Any) -> Any:
     """An object as it was, without running its `__init__` again; `contents` are those of a container."""
-    base: Any = next((base for base in (collections.OrderedDict, *CONTAINERS) if issubclass(kind, base)), object)
+    base = _base(kind)
     made: Any = base.__new__(kind)
     if issubclass(base, dict):
         for key, item in contents.items():

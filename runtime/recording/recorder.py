@@ -181,6 +181,8 @@ class Recorder(TorchFunctionMode):
         self.tails.forget_run()
         self.arrays.forget_run()
         self.merged.forget_run()
+        # By the function: what the cache of one remembers that this run has made.
+        self.cached_answers: dict[Any, dict[Any, Any]] = {}
         self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
         self._watch = EffectsWatch()

@@ -285,3 +285,33 @@ class Deeper(Wrapped):
         y = super().forward(x, x * 2, scale=2.0, slope=0.5)
         rest = (x,) if y.sum() > 0 else (x, x)
         return super().forward(y, *rest)
+
+
+@feature("a function with a cache, made inside", X, -X)
+def made_with_cache(x):
+    @functools.lru_cache(maxsize=2)
+    def scaled(n):
+        print("scaled", n)
+        return x * n if x.sum() > 0 else x + n
+
+    found = [scaled(1), scaled(2), scaled(1), scaled(3), scaled(2)]
+    scaled.cache_clear()
+    return found, scaled(1)
+
+
+@feature("a recursion with a cache, made inside", X, -X)
+def recursion_with_cache(x):
+    @functools.cache
+    def fibonacci(n):
+        return x if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+    return fibonacci(7) if x.sum() > 0 else fibonacci(4)
+
+
+@feature("a function with a cache, made inside and handed on", X, eager="its answers are of the run", code="D2S307")
+def cache_handed_on(x):
+    @functools.cache
+    def scaled(n):
+        return x * n
+
+    return scaled(2), scaled
