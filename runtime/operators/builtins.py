@@ -113,6 +113,21 @@ gcd lcm comb perm factorial isqrt"""
 _OF_INTS = frozenset({math.gcd, math.lcm, math.comb, math.perm, math.factorial, math.isqrt})
 
 
+def _text_of_number(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that gives the text of a number."""
+
+    def text(value: Any) -> Any:
+        recorder = recorder_for(value)
+        return function(value) if recorder is None else recorder.text_call(function, (value,))
+
+    return text
+
+
+def ord_(text: Any) -> Any:
+    """`ord(text)`."""
+    return text.recorder.number_call(ord, (text,), int) if is_run_time_text(text) else ord(text)
+
+
 def next_(iterator: Any, *default: Any) -> Any:
     """`next(iterator, default)`: what an iterator that is kept has given can't be taken back."""
     recorder = active_recorder()
@@ -165,6 +180,8 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.format: format_,
     builtins.type: type_,
     builtins.next: next_,
+    builtins.ord: ord_,
+    **{function: _text_of_number(function) for function in (hex, bin, oct, chr)},
     builtins.setattr: set_named,
     builtins.delattr: delete_attribute,
     torch.set_grad_enabled: set_grad_enabled,

@@ -33,14 +33,16 @@ from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
+from d2s.runtime.operators.searching import SEARCHES
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
-from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python
+from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.texts import TEXT_METHODS
 from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
 
 # The hooks of all modules: torch keeps them in globals of its own.
@@ -93,10 +95,12 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         return REPLACEMENTS.get(function) or of_numpy(recorder, function, known)
     if isinstance(function, C_FUNCTIONS):
         owner = getattr(function, "__self__", None)
-        if isinstance(owner, str) and function.__name__ in ("format", "join"):
+        if isinstance(owner, str) and function.__name__ in TEXT_METHODS:
             return _of_text(recorder, function)
         if isinstance(owner, list) and function.__name__ == "sort":
             return functools.partial(REPLACEMENTS[list.sort], owner)
+        if isinstance(owner, list | tuple) and function.__name__ in SEARCHES:
+            return functools.partial(SEARCHES[function.__name__], owner)
         if isinstance(owner, CACHED):
             return of_cache_method(recorder, function)
         if isinstance(owner, ContextVar):
@@ -167,16 +171,20 @@ def _of_cached(recorder: Recorder, function: Any) -> Any:
 
 
 def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
-    """`format` and `join` of a text."""
-    text = method.__self__
+    """A method of a text that Python knows."""
+    text, kind = method.__self__, TEXT_METHODS[method.__name__]
 
     def made(*args: Any, **kwargs: Any) -> Any:
         if method.__name__ == "format":
             return format_text(text, *args, **kwargs)
-        args = tuple(map(list_, args))
+        if method.__name__ == "join":
+            args = tuple(map(list_, args))
         if not any(map(is_staged, members([args, kwargs]))):
             return method(*args, **kwargs)
-        return recorder.text_call(str.join, (text, *args), kwargs)
+        function = getattr(str, method.__name__)
+        if kind is str:
+            return recorder.text_call(function, (text, *args), kwargs)
+        return recorder.number_call(function, (text, *args), kind, kwargs=kwargs)
 
     return made
 
@@ -230,6 +238,8 @@ def _holds(cell: types.CellType, function: types.FunctionType) -> bool:
 
 def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     """A class whose `__init__` is converted."""
+    if writes_down(cls):
+        return knowing_texts(cls)
     recorder.reachable.add_class(cls)
     init = cls.__init__
     plain = type(cls).__call__ is type.__call__

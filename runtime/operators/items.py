@@ -67,11 +67,13 @@ def get_item(owner: Any, key: Any) -> Any:
 def get_slice(owner: Any, start: Any, stop: Any, step: Any) -> Any:
     """`owner[start:stop:step]`."""
     recorder = recorder_for(start, stop, step)
-    if recorder is None or type(owner) not in (list, tuple):
+    if recorder is None or type(owner) not in (list, tuple, str):
         return owner[start:stop:step]
     bounds = slice(*(as_bound(recorder, bound) for bound in (start, stop, step)))
+    if isinstance(owner, str):
+        return recorder.text_call(operator.getitem, (owner, bounds))
     try:
-        return recorder.lists.part_of(owner, bounds)
+        return recorder.lists.of_items(operator.getitem, owner, bounds)
     except CannotJoinError:
         return owner[bounds]  # which says what is missing
 

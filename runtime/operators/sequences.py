@@ -5,11 +5,12 @@ from __future__ import annotations
 import builtins
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.generators import Enumerated, is_fresh
@@ -26,12 +27,22 @@ from d2s.runtime.recording.tables import is_run_time_table
 MOST_UNROLLED = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StagedSequence:
     """A sequence by its length, which may be known only when the program runs, and its items by position."""
 
     length: Any
     item: Callable[[Any], Any]
+    progression: tuple[Any, ...] | None = None  # what it is the `range` of
+
+    def output(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What the program calls, and with what, to hand it on."""
+        if self.progression is None:
+            raise CaptureError("D2S307", "a sequence of tensors is handed on by zip() or the like", "hand on a list")
+        return range, self.progression
+
+    def __repr__(self) -> str:
+        raise CaptureError("D2S102", "the text of a range that only the run knows is asked for", "show its bounds")
 
     def __iter__(self) -> Iterator[Any]:
         position = 0
@@ -92,7 +103,7 @@ def range_(*bounds: Any) -> Any:
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     start, stop, step = (as_bound(recorder, bound) for bound in (start, stop, step))
     length = recorder.number_call(range_length, (start, stop, step), int)
-    return _progression(length, start, step)
+    return replace(_progression(length, start, step), progression=(start, stop, step))
 
 
 def enumerate_(items: Any, start: Any = 0) -> Any:

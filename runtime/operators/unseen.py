@@ -100,7 +100,12 @@ def _of_generator(method: Any) -> Any:
 
 def knowing_texts(function: Any) -> Any:
     """The form of a function that takes no text but Python's own."""
-    return functools.partial(_call_knowing_texts, function, package_of(function) in _WRITERS)
+    return functools.partial(_call_knowing_texts, function, writes_down(function))
+
+
+def writes_down(function: Any) -> bool:
+    """Whether a function or class is of a module that writes down what it gets, also numbers."""
+    return package_of(function) in _WRITERS
 
 
 @for_the_user

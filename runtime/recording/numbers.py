@@ -117,6 +117,9 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
 }
 # Of ints only, and only these: torch's algebra reorders sums of floats.
 _SYMBOLIC = frozenset({"add", "sub", "mul", "floordiv", "mod", *_COMPARISONS})
+# Methods of Python's own numbers that give one, or a text. Others of its public names ask for what is not known.
+_METHODS = frozenset({"bit_length", "bit_count", "conjugate", "is_integer", "hex"})
+_PARTS = frozenset({"real", "imag", "numerator", "denominator"})
 _SAMPLES: dict[type, Any] = {int: 1, float: 1.0, bool: True}
 
 
@@ -148,7 +151,7 @@ def _plain(number: Any) -> Any:
 def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if number_kind(other) is None:
-            return NotImplemented
+            return _repeated(other, self) if name == "mul" else NotImplemented
         left, right = (other, self) if reflected else (self, other)
         kinds = (number_kind(left), number_kind(right))
         kind = _result_kind(function, *kinds)  # type: ignore[arg-type]
@@ -158,6 +161,15 @@ def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> 
         return self.recorder.number_call(function, (left, right), kind, node)
 
     return method
+
+
+def _repeated(sequence: Any, times: Any) -> Any:
+    """`sequence * times`."""
+    if type(sequence) not in (str, list, tuple) or times.kind is float:
+        return NotImplemented
+    if type(sequence) is str:
+        return times.recorder.text_call(operator.mul, (sequence, times))
+    return times.recorder.lists.of_items(operator.mul, sequence, times)
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -196,6 +208,28 @@ def _round(self: Any, digits: Any = None) -> Any:
     return self.recorder.number_call(round, (self,) if digits is None else (self, digits), kind, None)
 
 
+def _public(kind: type, name: str) -> Any:
+    """An attribute of Python's own numbers of a kind, for those of the run."""
+    member = getattr(kind, name)
+    if name in _METHODS:
+        answer = type(member(_SAMPLES[kind]))
+
+        def method(self: Any) -> Any:
+            if answer is str:
+                return self.recorder.text_call(member, (self,))
+            return self.recorder.number_call(member, (self,), answer)
+
+        return method
+    if name in _PARTS:
+        answer = type(getattr(_SAMPLES[kind], name))
+        return property(lambda self: self.recorder.number_call(getattr, (self, name), answer))
+
+    def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise self.needed(f"what {name}() gives")
+
+    return refused
+
+
 def _divmod(self: Any, other: Any) -> Any:
     return self // other, self % other
 
@@ -213,3 +247,7 @@ def _install(owner: type) -> None:
 
 
 _install(RunTimeNumber)
+for _kind, _class in CLASSES.items():
+    for _name in dir(_kind):
+        if not _name.startswith("_") and not (_kind is int and _name == "as_integer_ratio"):
+            setattr(_class, _name, _public(_kind, _name))

@@ -6,7 +6,6 @@ recorded again.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -221,18 +220,18 @@ class Sites:
         self.recorder.emit_call(target, args, {}, _pattern(self.recorder, thing), effects)
         return thing
 
-    def part_of(self, given: list[Any] | tuple[Any, ...], bounds: slice) -> Any:
-        """`given[bounds]` of a list or tuple of Python's own.
+    def of_items(self, target: Callable[..., Any], given: list[Any] | tuple[Any, ...], other: Any) -> Any:
+        """`target(given, other)`: a part, or a repetition, of a list or tuple of Python's own.
 
         Raises:
             CannotJoinError: its items have nothing in common.
         """
         common = self.common_of(given)
         if isinstance(given, tuple):
-            return self.derived_tuple(common, operator.getitem, (given, bounds))
+            return self.derived_tuple(common, target, (given, other))
         site = current_site()
         self.widen(site, common)
-        return self.new(operator.getitem, (given, bounds), site)
+        return self.new(target, (given, other), site)
 
     def example(self, given: Any) -> Any:
         """Something that an item may be."""

@@ -12,13 +12,13 @@ from d2s.runtime.recording.choices import ChoiceUsed
 from d2s.runtime.recording.locations import Site
 from d2s.runtime.recording.staged import RunTimeValue
 
-# The methods of a text by what they give; the others give lists and bytes.
+# The methods of a text by the class of what they give; the others give lists and bytes.
 _TEXTS = """capitalize casefold center expandtabs format join ljust lower lstrip removeprefix removesuffix replace
 rjust rstrip strip swapcase title translate upper zfill"""
 _TRUTHS = """endswith isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace
 istitle isupper startswith"""
 _NUMBERS = "count find index rfind rindex"
-_KINDS: dict[str, type] = {
+TEXT_METHODS: dict[str, type] = {
     name: kind for names, kind in ((_TEXTS, str), (_TRUTHS, bool), (_NUMBERS, int)) for name in names.split()
 }
 
@@ -39,7 +39,7 @@ class RunTimeText(RunTimeValue):
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(str, name)
-        kind = _KINDS.get(name)
+        kind = TEXT_METHODS.get(name)
         if kind is None:
             raise self.needed()
         return functools.partial(self._call, method, kind)

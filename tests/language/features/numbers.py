@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 
 import torch
@@ -57,3 +58,47 @@ def annotated(x):
         step: int = i
         total: float = total + step
     return later * scale, total
+
+
+@feature("methods and parts of a number", X, -X, ways=1)
+def methods_of_numbers(x):
+    i, f = int(x.sum()), float(x[0]) / 2
+    return i.bit_length(), i.real, i.numerator, i.conjugate(), f.is_integer(), f.hex(), (x.sum() > 0).item().real
+
+
+@feature("numbers written in other bases, and as characters", X, -X, ways=1)
+def other_bases(x):
+    i = int(x.sum())
+    return hex(i), bin(i), oct(i), chr(70 + i), ord(chr(70 + i))
+
+
+@feature("texts and lists repeated, cut and filled by a number", X, -X, ways=1)
+def repeated(x):
+    n = int((x > 0).sum())
+    table = [0] * n
+    for i in range(n):
+        table[i] = i * i
+    table.append(n)
+    return table, "-" * n, (1, 2) * n, "abc"[:n], "abc"[n:], "ab".ljust(n + 3, "."), "aXbXc".replace("X", "-", n)
+
+
+@feature("`index` and `count` of lists and tuples", X, -X)
+def searched(x):
+    values = x.tolist()
+    try:
+        where = values.index(3.0)
+    except ValueError as error:
+        where = str(error)
+    most = max(values)
+    return where, values.index(most), values.index(min(values), 1), values.count(most), (1, most).index(most)
+
+
+@feature("a range that is handed on", X, -X, ways=1)
+def range_handed_on(x):
+    n = int((x > 0).sum())
+    return range(n), range(1, n + 2, 2)
+
+
+@feature("a decimal number of a value", X, missing="needs the number before the run", code="D2S101")
+def decimal_number(x):
+    return decimal.Decimal(int(x.sum()))
