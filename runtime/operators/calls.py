@@ -33,7 +33,6 @@ from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.outside import is_outside
-from d2s.runtime.operators.searching import SEARCHES
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
@@ -97,10 +96,9 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         owner = getattr(function, "__self__", None)
         if isinstance(owner, str) and function.__name__ in TEXT_METHODS:
             return _of_text(recorder, function)
-        if isinstance(owner, list) and function.__name__ == "sort":
-            return functools.partial(REPLACEMENTS[list.sort], owner)
-        if isinstance(owner, list | tuple) and function.__name__ in SEARCHES:
-            return functools.partial(SEARCHES[function.__name__], owner)
+        unbound = getattr(type(owner), function.__name__, None) if isinstance(owner, list | tuple) else None
+        if unbound in REPLACEMENTS:
+            return functools.partial(REPLACEMENTS[unbound], owner)
         if isinstance(owner, CACHED):
             return of_cache_method(recorder, function)
         if isinstance(owner, ContextVar):
@@ -162,12 +160,12 @@ def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: A
 
 
 def _of_cached(recorder: Recorder, function: Any) -> Any:
-    """A function with a cache of `functools`."""
+    """A function with a cache of `functools`: what converted code has defined, this run has made."""
     inner = function.__wrapped__
-    form = converted(recorder, inner)
-    if form is inner and is_users_function(inner):  # it was defined by converted code: this run has made it
-        return of_cached_in_run(recorder, function, inner)
-    return of_cached(recorder, function)
+    is_known = recorder.reachable.find(function) is not None or not is_users_function(inner)
+    if is_known or converted(recorder, inner) is not inner:
+        return of_cached(recorder, function)
+    return of_cached_in_run(recorder, function, inner)
 
 
 def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
@@ -181,10 +179,7 @@ def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
             args = tuple(map(list_, args))
         if not any(map(is_staged, members([args, kwargs]))):
             return method(*args, **kwargs)
-        function = getattr(str, method.__name__)
-        if kind is str:
-            return recorder.text_call(function, (text, *args), kwargs)
-        return recorder.number_call(function, (text, *args), kind, kwargs=kwargs)
+        return recorder.plain_call(getattr(str, method.__name__), (text, *args), kind, kwargs)
 
     return made
 

@@ -56,8 +56,7 @@ def get_item(owner: Any, key: Any) -> Any:
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
     if type(owner) in (str, range) and (key_number := _as_index(recorder, key)) is not None:
-        make = recorder.text_call if isinstance(owner, str) else partial(recorder.number_call, kind=int)
-        return make(operator.getitem, (owner, key_number))
+        return recorder.plain_call(operator.getitem, (owner, key_number), str if isinstance(owner, str) else int)
     if type(owner) is dict and (kind := _kind_of_key(key)) is not None:
         return _at_key(owner, key, kind)
     need_table(owner, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+import sys
 from functools import partial, reduce
 from typing import Any
 
@@ -15,11 +15,10 @@ from d2s.runtime.recording.specs import is_same
 from d2s.runtime.recording.staged import is_staged
 
 
-def index(items: Any, value: Any, *bounds: Any) -> Any:
+def index(items: Any, value: Any, start: Any = 0, stop: Any = sys.maxsize) -> Any:
     """`items.index(value, start, stop)`."""
-    if recorder_for(*items, value) is None or any(map(is_staged, bounds)):
-        return type(items).index(items, value, *bounds)
-    start, stop = (*bounds, len(items))[:2] if bounds else (0, len(items))
+    if recorder_for(*items, value) is None or is_staged(start) or is_staged(stop):
+        return type(items).index(items, value, start, stop)
     return _first(items, value, list(range(len(items))[start:stop]))
 
 
@@ -49,5 +48,4 @@ def _is_at(items: Any, position: int, value: Any) -> Any:
     return items[position] == value
 
 
-SEARCHES: dict[str, Callable[..., Any]] = {"index": index, "count": count}
 REPLACEMENTS.update({list.index: index, tuple.index: index, list.count: count, tuple.count: count})

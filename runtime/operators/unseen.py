@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.items import need_list, need_table_for
 from d2s.runtime.operators.tables import of_table
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import READERS, block_changed, note_attribute, note_contents, note_object, unseen
+from d2s.runtime.recording.branches import call_for_either
 from d2s.runtime.recording.journal import CONTAINERS
 from d2s.runtime.recording.locations import for_the_user, package_of
-from d2s.runtime.recording.numbers import RunTimeBool, is_run_time_number
+from d2s.runtime.recording.numbers import flag_in, is_run_time_number
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of, is_block
@@ -123,15 +123,10 @@ def _taking_flags(function: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except TypeError:
-            flag = next((arg for arg in (*args, *kwargs.values()) if type(arg) is RunTimeBool), None)
+            flag = flag_in((args, kwargs))
             if flag is None:
                 raise
-
-        def with_flag(value: bool) -> Any:
-            given = [value if arg is flag else arg for arg in args]
-            return called(*given, **{name: value if arg is flag else arg for name, arg in kwargs.items()})
-
-        return if_expression(flag, lambda: with_flag(True), lambda: with_flag(False))
+        return call_for_either(flag, called, args, kwargs)
 
     return called
 
@@ -139,7 +134,7 @@ def _taking_flags(function: Any) -> Any:
 def of_python(method: types.MethodType) -> Any:
     """The form of a method in Python that is not rewritten, such as one of a class of the standard library."""
     owner = method.__self__
-    if (_is_tensors(owner) and method.__name__ not in _SETTERS) or method.__name__ in READERS:
+    if (_tells_of_changes(owner) and method.__name__ not in _SETTERS) or method.__name__ in READERS:
         return method
 
     def noted(*args: Any, **kwargs: Any) -> Any:
@@ -180,6 +175,6 @@ def _is_torchs(owner: Any) -> bool:
     return isinstance(owner, torch.Tensor) or package_of(kind) == "torch"
 
 
-def _is_tensors(owner: Any) -> bool:
-    """Whether a method is one of a tensor's, or of a module or class of torch's: those tell of what they change."""
+def _tells_of_changes(owner: Any) -> bool:
+    """Whether this is a tensor, or a module or class of torch's, whose methods tell of what they change."""
     return _is_torchs(owner) and isinstance(owner, torch.Tensor | torch.nn.Module | type)

@@ -107,7 +107,7 @@ def note_object(owner: Any) -> None:
 def _items_of(held: Any) -> Iterable[Any]:
     """What a container holds."""
     if isinstance(held, dict):
-        return list(held.values())
+        return held.values()
     return held if isinstance(held, list | tuple) else ()
 
 

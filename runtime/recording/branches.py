@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.errors import Location as Place
-from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield
+from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield, map_tree
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
@@ -81,6 +82,16 @@ def record_branch(
     for location, thing in merged.items():
         recorder.journal.write(location, thing)
     return answer
+
+
+def call_for_either(flag: Any, call: Callable[..., Any], args: Iterable[Any], kwargs: dict[str, Any]) -> Any:
+    """`call(*args, **kwargs)`, which takes no bool but Python's own: an `if` on `flag`, with either in its place."""
+
+    def with_flag(truth: bool) -> Any:
+        given, named = map_tree(lambda leaf: truth if leaf is flag else leaf, (tuple(args), kwargs))
+        return call(*given, **named)
+
+    return record_branch(flag.recorder, flag, partial(with_flag, True), partial(with_flag, False))
 
 
 @contextmanager

@@ -28,6 +28,11 @@ class Presence(enum.Enum):
     SOME = "yes"
     MAYBE = "only the run knows"
 
+    @classmethod
+    def of(cls, known: bool) -> Presence:
+        """That of a gradient of which it is known whether it is there."""
+        return cls.SOME if known else cls.NONE
+
 
 @dataclass(frozen=True, eq=False)
 class Gradient:
@@ -53,20 +58,17 @@ class Gradient:
         return Gradient(self.presence if self.presence is other.presence else Presence.MAYBE)
 
 
+@dataclass(frozen=True, eq=False)
 class GradientLocation(Location):
     """Where the gradient of a fake tensor is."""
 
-    def __init__(self, fake: torch.Tensor, gradients: Gradients):
-        super().__init__(fake)
-        object.__setattr__(self, "_gradients", gradients)
-
-    _gradients: Gradients
+    gradients: Gradients
 
     def read(self) -> Gradient:
-        return self._gradients.of(self.owner)
+        return self.gradients.of(self.owner)
 
     def write(self, value: Gradient) -> None:
-        self._gradients.put(self.owner, value)
+        self.gradients.put(self.owner, value)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ class Reach:
     def presence(self, fake: torch.Tensor) -> Presence:
         """Whether the pass comes to a tensor."""
         with without_recording():
-            key, stands_alone = fake.grad_fn or id(fake), not fake.requires_grad
+            key, is_any = fake.grad_fn or id(fake), self.unbounded and fake.requires_grad
         if key in self.surely:
             return Presence.SOME
-        return Presence.MAYBE if key in self.perhaps or (self.unbounded and not stands_alone) else Presence.NONE
+        return Presence.MAYBE if is_any or key in self.perhaps else Presence.NONE
 
     def __or__(self, other: Reach) -> Reach:
         surely, perhaps = self.surely | other.surely, self.perhaps | other.perhaps
@@ -119,7 +121,7 @@ class Gradients:
             return Gradient(Presence.MAYBE)
         with without_recording():
             given = fake.grad if fake.is_leaf else None
-        return Gradient(Presence.NONE if given is None else Presence.SOME, given)
+        return Gradient(Presence.of(given is not None), given)
 
     def put(self, fake: torch.Tensor, gradient: Gradient) -> None:
         """From now on this is known of it."""
@@ -209,7 +211,7 @@ class Gradients:
                 self.put(fake, Gradient(Presence.SOME))
             elif before.presence is not Presence.SOME or now is not before.fake:
                 self.put(fake, Gradient(Presence.SOME, now))
-        self._forget_stand_ins()
+        self._forget(self._stand_ins.values())
         return answer
 
     def _holders(self) -> list[torch.Tensor]:
@@ -219,20 +221,15 @@ class Gradients:
 
     def set(self, fake: torch.Tensor, gradient: torch.Tensor | None) -> None:
         """The user sets the gradient of a tensor, or takes it away."""
-        others = self._recorder.bound() if self._is_stand_in(fake) else self._stand_ins.values()
-        for other in list(others):
-            self._forget(other)
-        presence = Presence.NONE if gradient is None else Presence.SOME
-        self._recorder.journal.write(GradientLocation(fake, self), Gradient(presence, gradient, gradient))
+        self._forget(self._recorder.bound() if self._is_stand_in(fake) else self._stand_ins.values())
+        known = Gradient(Presence.of(gradient is not None), gradient, gradient)
+        self._recorder.journal.write(GradientLocation(fake, self), known)
 
-    def _forget_stand_ins(self) -> None:
-        for fake in list(self._stand_ins.values()):
-            self._forget(fake)
-
-    def _forget(self, fake: torch.Tensor) -> None:
-        """Something else may be there now."""
-        if self.of(fake).presence is not Presence.MAYBE:
-            self._recorder.journal.write(GradientLocation(fake, self), Gradient(Presence.MAYBE))
+    def _forget(self, fakes: Iterable[torch.Tensor]) -> None:
+        """Others may have another gradient now."""
+        for fake in fakes:
+            if self.of(fake).presence is not Presence.MAYBE:
+                self._recorder.journal.write(GradientLocation(fake, self), Gradient(Presence.MAYBE))
 
     def note_hook(self, fake: torch.Tensor) -> None:
         """A hook of the user's is called when the tensor has got its gradient, and may take it away."""
@@ -246,7 +243,7 @@ class Gradients:
         location, gradient = GradientLocation(fake, self), self.of(fake)
         if gradient.presence is Presence.MAYBE:
             found = recorder.decide(recorder.number_call(has_gradient, (tensor,), bool, effects=ORDERED))
-            gradient = Gradient(Presence.SOME if found else Presence.NONE)
+            gradient = Gradient(Presence.of(found))
             recorder.journal.write(location, gradient)
         if gradient.presence is Presence.SOME and gradient.seen is None:
             seen = self._stand_in_for(fake, gradient.fake)

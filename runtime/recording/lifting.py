@@ -44,7 +44,9 @@ class Reachable:
 
     def __init__(self) -> None:
         self._sources: dict[int, Source] = {}
+        # The dicts that hold attributes, of as many objects as were searched for them.
         self._tables: dict[int, Source] = {}
+        self._searched = 0
         self._roots: dict[Source, None] = {}
         self._keep: list[Any] = []
         self._classes: dict[type, None] = {}
@@ -91,7 +93,13 @@ class Reachable:
 
     def find_contents(self, container: Any) -> Source | None:
         """The path to a container, also to a dict that an object keeps its attributes in."""
-        return self.find(container) or self._tables.get(id(container))
+        found = self.find(container)
+        if found is not None or not isinstance(container, dict):
+            return found
+        for thing in self._keep[self._searched :]:
+            self._note_tables(thing)
+        self._searched = len(self._keep)
+        return self._tables.get(id(container))
 
     def roots(self) -> list[Source]:
         """Where the search began."""
@@ -102,12 +110,12 @@ class Reachable:
             self._sources.setdefault(id(source.cell), source)
             self._keep.append(source.cell)
 
-    def _note_tables(self, source: Source, value: Any) -> None:
+    def _note_tables(self, thing: Any) -> None:
         """Note the dicts that hold the attributes of an object."""
-        own = attributes_of(value)
-        if own is attributes_of(value):
+        source, own = self._sources[id(thing)], attributes_of(thing)
+        if own is attributes_of(thing):
             self._tables[id(own)] = Attribute(source, "__dict__")
-        if isinstance(value, torch.nn.Module):
+        if isinstance(thing, torch.nn.Module):
             self._tables.update((id(own[table]), Attribute(source, table)) for table in TABLES if table in own)
 
     def _search(self, starts: list[tuple[Source, Any]]) -> None:
@@ -118,7 +126,6 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
-            self._note_tables(source, value)
             self.add_class(value if isinstance(value, type) else type(value))
             # Modules hold much that is not read: what is, is checked then.
             if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):

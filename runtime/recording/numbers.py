@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError, D2SError
-from d2s.runtime.ir.program import Value
+from d2s.runtime.ir.program import Value, leaves_of
 from d2s.runtime.recording.staged import UnansweredValue
 
 
@@ -61,6 +61,11 @@ CLASSES: dict[type, type] = {int: RunTimeInt, float: RunTimeFloat, bool: RunTime
 def is_run_time_number(thing: object) -> bool:
     """Whether a number is known only when the program runs."""
     return issubclass(type(thing), RunTimeNumber)
+
+
+def flag_in(arguments: Any) -> Any:
+    """A bool of the run among the arguments of a call; None if there is none."""
+    return next((leaf for leaf in leaves_of(arguments) if type(leaf) is RunTimeBool), None)
 
 
 def make_number(recorder: Any, kind: type, node: Any, value: Value) -> Any:
@@ -214,12 +219,7 @@ def _public(kind: type, name: str) -> Any:
     if name in _METHODS:
         answer = type(member(_SAMPLES[kind]))
 
-        def method(self: Any) -> Any:
-            if answer is str:
-                return self.recorder.text_call(member, (self,))
-            return self.recorder.number_call(member, (self,), answer)
-
-        return method
+        return lambda self: self.recorder.plain_call(member, (self,), answer)
     if name in _PARTS:
         answer = type(getattr(_SAMPLES[kind], name))
         return property(lambda self: self.recorder.number_call(getattr, (self, name), answer))
@@ -246,8 +246,14 @@ def _install(owner: type) -> None:
         setattr(owner, f"__{name}__", method)
 
 
+def _install_public(kind: type, owner: type) -> None:
+    # What an int gives for `as_integer_ratio` torch knows: the int itself, and 1.
+    known = {"as_integer_ratio"} if kind is int else set()
+    for name in set(dir(kind)) - known:
+        if not name.startswith("_"):
+            setattr(owner, name, _public(kind, name))
+
+
 _install(RunTimeNumber)
 for _kind, _class in CLASSES.items():
-    for _name in dir(_kind):
-        if not _name.startswith("_") and not (_kind is int and _name == "as_integer_ratio"):
-            setattr(_class, _name, _public(_kind, _name))
+    _install_public(_kind, _class)

@@ -171,7 +171,7 @@ class Outputs:
         found = []
         for location, before in self.recorder.journal.since(0).items():
             if isinstance(location, GradientLocation):
-                continue
+                continue  # which the run itself has set
             after = location.read()
             if isinstance(location, ContextLocation):
                 _check_reset(location, before, after)

@@ -39,7 +39,7 @@ from d2s.runtime.ir.program import (
 from d2s.runtime.ir.sources import Argument, Constant, Source, read
 from d2s.runtime.recording.arrays import MadeArrays, RunTimeArray, is_run_time_array
 from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
-from d2s.runtime.recording.branches import record_branch
+from d2s.runtime.recording.branches import call_for_either
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
 from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_data
@@ -51,7 +51,7 @@ from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
-from d2s.runtime.recording.numbers import is_run_time_number, make_number, number_kind, plain_number
+from d2s.runtime.recording.numbers import flag_in, is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import RecordAgain, Region
 from d2s.runtime.recording.sites import Sites
@@ -451,6 +451,14 @@ class Recorder(TorchFunctionMode):
         sites = [leaf.site for leaf in staged if is_run_time_text(leaf) and leaf.site is not None]
         return RunTimeText(self, value, sites[0] if sites and len(sites) == len(staged) else None)
 
+    def plain_call(
+        self, target: Any, operands: tuple[Any, ...], kind: type, kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Record a call that gives a number or a text, as `kind` says."""
+        if kind is str:
+            return self.text_call(target, operands, kwargs)
+        return self.number_call(target, operands, kind, kwargs=kwargs)
+
     def number(self, kind: type, value: Value, node: Any = None) -> Any:
         """The run-time number that stands for `value`."""
         return make_number(self, kind, node if node is not None else self.world.fresh_node(kind), value)
@@ -579,19 +587,17 @@ class Recorder(TorchFunctionMode):
         except _TakesArrayError:
             return self.array_call(func, tuple(args), kwargs)
         key, assumed = self.next_number, self.world.assumed
-        flag = None if inferred_from else next(filter(_is_flag, leaves_of((tuple(args), kwargs))), None)
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except UnknownLengthError:
             lists = [leaf for leaf in leaves_of((tuple(args), kwargs)) if is_run_time_sequence(leaf)]
             raise lists[0].refusal(f"what {func.__name__} gives") from None
-        except FAKE_ERRORS as error:
-            if flag is not None:
-                return self._record_for_either(flag, func, args, kwargs)
-            raise without_data(error, f"{func.__name__}: ") from error
         except Exception as error:
-            if flag is not None and isinstance(error, TypeError):
-                return self._record_for_either(flag, func, args, kwargs)
+            flag = None if inferred_from else flag_in((tuple(args), kwargs))
+            if flag is not None and isinstance(error, (TypeError, *FAKE_ERRORS)):
+                return call_for_either(flag, lambda *args, **kwargs: self.record(func, args, kwargs), args, kwargs)
+            if isinstance(error, FAKE_ERRORS):
+                raise without_data(error, f"{func.__name__}: ") from error
             true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
             if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
@@ -606,15 +612,6 @@ class Recorder(TorchFunctionMode):
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
-
-    def _record_for_either(self, flag: Any, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        """Record a call that takes no bool but Python's own: as an `if`, with the one or the other on its sides."""
-
-        def with_flag(truth: bool) -> Any:
-            given, named = map_tree(lambda leaf: truth if leaf is flag else leaf, (tuple(args), kwargs))
-            return self.record(func, given, named)
-
-        return record_branch(self, flag, lambda: with_flag(True), lambda: with_flag(False))
 
     def error_of_users(
         self, error: Exception, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -685,10 +682,6 @@ class Recorder(TorchFunctionMode):
             reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
             raise CaptureError("D2S405", reason, "call it outside of the static function", user_location())
         return None, outcome
-
-
-def _is_flag(leaf: Any) -> bool:
-    return is_run_time_number(leaf) and leaf.kind is bool
 
 
 def _is_unknown_float(leaf: Any) -> bool:

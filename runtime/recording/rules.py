@@ -166,10 +166,12 @@ def _gradients(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
 
 def _gradient_if_any(recorder: Recorder, value: Value, presence: Presence) -> torch.Tensor | None:
     """A gradient that was asked for, which may be None."""
-    if presence is Presence.MAYBE:
-        found = recorder.decide(recorder.number_call(operator.is_not, (recorder.stand_in(value), None), bool))
-        presence = Presence.SOME if found else Presence.NONE
-    return recorder.stand_in(value) if presence is Presence.SOME else None
+    if presence is Presence.NONE:
+        return None
+    gradient: torch.Tensor = recorder.stand_in(value)
+    if presence is Presence.SOME:
+        return gradient
+    return gradient if recorder.decide(recorder.number_call(operator.is_not, (gradient, None), bool)) else None
 
 
 def _history(function: Any) -> Any:

@@ -145,8 +145,19 @@ class OfGradient:
 
 
 Spec = (
-    Known | OfTensor | OfArray | OfPython | OfTuple | OfMade | OfChoice | OfContents | OfList | OfTable | OfTuples
-) | OfGradient
+    Known
+    | OfTensor
+    | OfArray
+    | OfPython
+    | OfTuple
+    | OfMade
+    | OfChoice
+    | OfContents
+    | OfList
+    | OfTable
+    | OfTuples
+    | OfGradient
+)
 
 
 def kind_of(given: Any) -> type:

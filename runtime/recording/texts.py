@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from typing import Any
 
@@ -42,12 +41,7 @@ class RunTimeText(RunTimeValue):
         kind = TEXT_METHODS.get(name)
         if kind is None:
             raise self.needed()
-        return functools.partial(self._call, method, kind)
-
-    def _call(self, method: Any, kind: type, *args: Any, **kwargs: Any) -> Any:
-        if kind is str:
-            return self.recorder.text_call(method, (self, *args), kwargs)
-        return self.recorder.number_call(method, (self, *args), kind, kwargs=kwargs)
+        return lambda *args, **kwargs: self.recorder.plain_call(method, (self, *args), kind, kwargs)
 
     def __getitem__(self, position: Any) -> Any:
         return self.recorder.text_call(operator.getitem, (self, position))

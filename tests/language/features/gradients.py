@@ -12,6 +12,12 @@ def weight():
     return torch.tensor([0.5, 2.0, -1.0], requires_grad=True)
 
 
+def take_step(optimizer, loss):
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 @feature("a gradient taken away in a branch", X, -X)
 def taken_away(x):
     w = weight()
@@ -107,9 +113,7 @@ def early_stop(x):
         loss = (x * w).sum() ** 2
         if loss < 0.5:
             break
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        take_step(optimizer, loss)
     return w.detach(), loss.detach()
 
 
@@ -121,9 +125,7 @@ def optimized(x):
         loss = (x * w).sum() ** 2
         if loss < 1:
             break
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        take_step(optimizer, loss)
     return w.detach(), w.grad
 
 
@@ -137,9 +139,7 @@ def optimized_module(x):
     for _ in range(2):
         y = net(x)
         loss = (y - 1).pow(2).mean() if y.sum() > 0 else y.abs().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        take_step(optimizer, loss)
     return net.weight.detach(), loss.detach()
 
 
