@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from d2s.events import tell
 from d2s.input_spec import Specification
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import VerificationError
-from d2s.runtime.recording.capture import capture
+from d2s.runtime.recording.capture import Capture, capture
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
 from d2s.runtime.recording.exceptions import own_failure
 from d2s.varying import varying, what_varies
@@ -142,8 +142,12 @@ class Programs:
                 yield opening
 
     def _capture_for(self, bound: inspect.BoundArguments, dynamic: Dynamic) -> Executable:
-        captured = capture(convert(self.function), bound, convert, dynamic)
-        return Executable(captured, self.parameters, tuple(bound.arguments.values()))
+        def capture_for(arguments: Sequence[Any]) -> Capture:
+            given = inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
+            return capture(convert(self.function), given, convert, dynamic)
+
+        arguments = tuple(bound.arguments.values())
+        return Executable(capture_for(arguments), self.signature, arguments, capture_again=capture_for)
 
     def _refused(self, error: CaptureError | SourceError) -> ConversionError:
         code = self.function.__code__

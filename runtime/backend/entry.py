@@ -191,10 +191,18 @@ class _Printer:
     def check_tensors(self) -> None:
         """The class, dtype, known sizes, strides, device and `requires_grad` of all tensors at once."""
         if self.tensors:
-            tensors = [read(source, self.arguments) for source in self.tensors]
+            tensors = [self._like(source, check) for source, check in self.tensors.items()]
             checks = self.tensors.values()
             like = tensor_check(tensors, [check.type.shape for check in checks], [check.strides for check in checks])
             self._require(f"{self._constant(like)}({', '.join(map(self.path, self.tensors))})")
+
+    def _like(self, source: Source, check: IsTensor) -> torch.Tensor:
+        """A tensor that the check lets in: the one that is there, else, in a module on its own, any."""
+        try:
+            found = read(source, self.arguments)
+        except LOST:
+            return check.example()
+        return found if type(found) is check.cls and _type_of(found, check) == check.type else check.example()
 
     # -------------------------------------------------------------- inputs
 
@@ -217,7 +225,22 @@ class _Printer:
             names = [self.path(source) for source in tensors]
             self._require(f"len({{{', '.join(f'id({name})' for name in names)}}}) == {len(tensors)}")
         if len(tensors) > 1 and writes:
-            shared = len({storage_key(read(source, self.arguments)) for source in tensors})
+            shared = len({self._memory(source) for source in tensors})
             key = self._constant(storage_key)
             self._require(f"len({{{', '.join(f'{key}({name})' for name in names)}}}) == {shared}")
         self._line(f"return ({''.join(name + ', ' for name in inputs)})")
+
+    def _memory(self, source: Source) -> Any:
+        """The memory of the tensor at a path; what is not there yet shares none."""
+        try:
+            return storage_key(read(source, self.arguments))
+        except LOST:
+            return source
+
+
+def _type_of(tensor: torch.Tensor, check: IsTensor) -> TensorType:
+    """The type of a tensor, but for the sizes that the check leaves open."""
+    shape = tuple(tensor.shape)
+    if len(shape) == len(check.type.shape):
+        shape = tuple(None if size is None else found for size, found in zip(check.type.shape, shape, strict=True))
+    return TensorType(tensor.dtype, shape, tensor.device, tensor.requires_grad)

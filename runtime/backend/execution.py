@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import traceback
 import types
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import torch
 
 from d2s.runtime.backend.codegen import CompiledProgram, compile_program
 from d2s.runtime.backend.entry import compile_entry
@@ -18,6 +21,8 @@ from d2s.runtime.ir.sources import read
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+
+CaptureAgain = Callable[[Sequence[Any]], Capture]
 
 # By the name of the file that a flat function is said to be in, which no other has: equal code is not the same code.
 _by_file: weakref.WeakValueDictionary[str, CompiledProgram] = weakref.WeakValueDictionary()
@@ -36,22 +41,43 @@ class Executable:
     one that checks. `inputs_for(*arguments)` are the inputs of the program, None if it is not for these arguments.
     """
 
-    def __init__(self, capture: Capture, parameters: Sequence[str], arguments: Sequence[Any]):
-        """`arguments` are those that it was captured for, in the order of the `parameters`."""
+    def __init__(
+        self,
+        capture: Capture,
+        signature: inspect.Signature,
+        arguments: Sequence[Any],
+        compiled: CompiledProgram | None = None,
+        capture_again: CaptureAgain | None = None,
+    ):
+        """`arguments` are those that it was captured for, in the order of the parameters of the `signature`.
+
+        `compiled` is the program as it was compiled already, for other guards; `capture_again` captures the function
+        once more, as open as this time, for other arguments or in other modes.
+        """
+        self.capture = capture
         self.program = capture.program
         self.guards = capture.guards
-        self._parameters = tuple(parameters)
-        self.inputs_for, self.guard_code = compile_entry(
-            capture.program, dict(zip(parameters, arguments, strict=True)), capture.guards
-        )
-        self._compiled = compile_program(capture.program)
-        self._run = self._compiled.run
-        _by_file[self._run.__code__.co_filename] = self._compiled
+        self.signature = signature
+        self.parameters = tuple(signature.parameters)
+        self.capture_again = capture_again
+        named = dict(zip(self.parameters, arguments, strict=True))
+        self.inputs_for, self.guard_code = compile_entry(capture.program, named, capture.guards)
+        # Weakly: a program must not keep the user's objects alive.
+        self._owners = {name: weakref.ref(thing) for name, thing in named.items() if _is_owner(thing)}
+        self.compiled = compiled or compile_program(capture.program)
+        self._run = self.compiled.run
+        _by_file[self._run.__code__.co_filename] = self.compiled
 
     @property
     def code(self) -> str:
         """The flat Python function that the program runs as."""
-        return self._compiled.source
+        return self.compiled.source
+
+    @property
+    def owners(self) -> dict[str, Any]:
+        """The arguments that hold state, by parameter; those that are there no more are left out."""
+        found = {name: reference() for name, reference in self._owners.items()}
+        return {name: thing for name, thing in found.items() if thing is not None}
 
     def __str__(self) -> str:
         return str(self.program)
@@ -75,7 +101,7 @@ class Executable:
         return answer
 
     def _write(self, writes: Sequence[Write], values: Sequence[Any], arguments: Sequence[Any]) -> None:
-        named = dict(zip(self._parameters, arguments, strict=True))
+        named = dict(zip(self.parameters, arguments, strict=True))
         places = [_location(write, named) for write in writes]
         for place, write, value in zip(places, writes, values, strict=True):
             place.write(MISSING if write.kind is WriteKind.UNBIND else value)
@@ -87,6 +113,11 @@ class Executable:
             if place is not None:
                 text = linecache.getline(place.filename, place.line).strip()
                 error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}\n    {text}')
+
+
+def _is_owner(thing: Any) -> bool:
+    """Whether an argument is an object that holds state, and no data."""
+    return not isinstance(thing, torch.Tensor) and type(thing).__weakrefoffset__ != 0
 
 
 def _location(write: Write, arguments: Mapping[str, Any]) -> Location:

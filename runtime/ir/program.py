@@ -319,6 +319,12 @@ class Program:
     body: Block = field(default_factory=Block)
     modes: Modes = PLAIN
 
+    def writes(self) -> Iterator[Write]:
+        """What the ends of the program leave changed in the user's objects."""
+        for block in walk_blocks(self.body):
+            if isinstance(block.terminator, Return | Raise):
+                yield from block.terminator.writes
+
     def __str__(self) -> str:
         from d2s.runtime.ir.printer import format_program
 

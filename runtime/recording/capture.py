@@ -30,10 +30,16 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Capture:
-    """A program and what it assumes of the arguments."""
+    """A program and what it assumes of the arguments.
+
+    `asks_of_gradients` is whether it would be another if other tensors asked for gradients; `any_grad_mode`, whether
+    it is known to be the same whether the graph of gradients is recorded around it or not.
+    """
 
     program: Program
     guards: list[Guard]
+    asks_of_gradients: bool = False
+    any_grad_mode: bool = False
 
 
 def capture(
@@ -79,7 +85,7 @@ def capture(
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
     guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)
-    return Capture(program, guards)
+    return Capture(program, guards, recorder.asks_of_gradients)
 
 
 def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:

@@ -30,6 +30,8 @@ _BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.En
 _HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
 # Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
 _OPAQUE = sys.stdlib_module_names - {"builtins", "collections", "functools", "types"}
+# In place of a size that is unknown.
+_ANY_SIZE = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,19 @@ class IsTensor:
     strides: tuple[int, ...] | None
     leaf: bool
     has_grad: bool | None = None
+
+    def example(self) -> torch.Tensor:
+        """A tensor like this one, with anything in it."""
+        shape = [_ANY_SIZE if size is None else size for size in self.type.shape]
+        options: dict[str, Any] = {"dtype": self.type.dtype, "device": self.type.device}
+        if self.strides is None:
+            tensor = torch.empty(shape, **options)
+        else:
+            tensor = torch.empty_strided(shape, self.strides, **options)
+        tensor.requires_grad_(self.type.requires_grad)
+        if self.cls is torch.nn.Parameter:
+            return torch.nn.Parameter(tensor, self.type.requires_grad)
+        return tensor if self.cls is torch.Tensor else tensor.as_subclass(self.cls)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,7 @@ class Recorder(TorchFunctionMode):
         self.facts = Facts()
         self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
+        self.asks_of_gradients = False
         self.reads = Reads(self.journal)
         self.outside = modes()
         self.next_number = 0

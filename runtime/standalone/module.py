@@ -1,0 +1,123 @@
+"""A module whose `forward` is programs: it needs neither the code nor the classes that they were captured from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from d2s.runtime.backend.execution import Executable
+from d2s.runtime.errors import D2SError
+from d2s.runtime.ir.sources import Member
+from d2s.runtime.recording.capture import Capture
+from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
+from d2s.runtime.standalone.adapting import adapted
+from d2s.runtime.standalone.examples import example_arguments
+
+# What the program of a module calls the module itself.
+ROOT = "self"
+
+
+class Part(torch.nn.Module):
+    """A module that holds state under its original name, in place of one of the class called `kind`."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self._d2s_kind = kind
+
+    def _get_name(self) -> str:
+        return self._d2s_kind
+
+
+class StaticModule(Part):
+    """A module of one or more programs, each for some signatures of arguments and modes of its parts.
+
+    Its parameters, buffers and submodules have the names that they had where the programs were captured.
+    """
+
+    def __init__(self, name: str, kind: str, signature: inspect.Signature):
+        """`signature` is that of `forward`, without the module itself; `name` is what its programs are called."""
+        super().__init__(kind)
+        self._d2s_name = name
+        self._d2s_signature = signature
+        self._d2s_executables: tuple[Executable, ...] = ()
+        # Those that were made of these, for tensors that ask for gradients otherwise or are elsewhere.
+        self._d2s_adapted: tuple[Executable, ...] = ()
+
+    # -------------------------------------------------------------- programs
+
+    @property
+    def programs(self) -> list[Executable]:
+        """The programs, in the order in which a call tries them."""
+        return list(self._d2s_executables)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """What `forward` takes."""
+        return self._d2s_signature
+
+    def set_captures(self, captures: Iterable[Capture]) -> None:
+        """Have these programs in place of those that are there."""
+        names = tuple(self._d2s_signature.parameters)
+        root = inspect.Parameter(ROOT, inspect.Parameter.POSITIONAL_ONLY)
+        whole = inspect.Signature([root, *self._d2s_signature.parameters.values()])
+        made = []
+        for capture in captures:
+            examples = example_arguments(capture.guards, names)
+            made.append(Executable(capture, whole, (self, *(examples[name] for name in names))))
+        self._d2s_executables, self._d2s_adapted = tuple(made), ()
+
+    # -------------------------------------------------------------- calling
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function of the programs does.
+
+        Raises:
+            D2SError: no program is for these arguments, or for the modes that the module and torch are in.
+        """
+        bound = self._d2s_signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = (self, *bound.arguments.values())
+        for executable in (*self._d2s_executables, *self._d2s_adapted):
+            inputs = executable.inputs_for(*arguments)
+            if inputs is not None:
+                return executable.run(inputs, arguments)
+        for executable in self._d2s_executables:
+            other = adapted(executable, arguments)
+            if other is not None:
+                self._d2s_adapted = (*self._d2s_adapted, other)
+                return other.run(other.inputs_for(*arguments) or (), arguments)
+        raise D2SError(self._no_program())
+
+    def _no_program(self) -> str:
+        known = "; or ".join(dict.fromkeys(map(_signature_text, self._d2s_executables))) or "nothing"
+        return (
+            f"{self._d2s_name} has no program for this call, only for {known}. "
+            "Call it so, or capture it for this call too, before it is saved or edited"
+        )
+
+
+def _signature_text(executable: Executable) -> str:
+    """What a program is for, in words."""
+    parts = [_guard_text(guard) for guard in executable.guards]
+    modes = str(executable.program.modes)
+    return ", ".join([*(part for part in parts if part), *([modes] if modes else [])])
+
+
+def _guard_text(guard: Guard) -> str:
+    check, source = guard.check, guard.source
+    if isinstance(source, Member) and source.name == "training" and isinstance(check, IsValue):
+        module = str(source.base)
+        return f"{module if module != ROOT else 'the module'} in {'training' if check.value else 'eval'} mode"
+    if str(source).startswith(f"{ROOT}."):
+        return ""
+    match check:
+        case IsTensor():
+            return f"{source}: {check.type}"
+        case IsValue(value):
+            return f"{source} = {value!r}"
+        case HasForm(cls, None, None) if cls is not object:
+            return f"{source}: {cls.__name__}"
+    return ""
