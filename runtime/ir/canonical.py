@@ -56,9 +56,8 @@ class _Canonical:
         modes = self._modes(op.modes)
         if isinstance(op, Call):
             effects = op.effects.random, op.effects.ordered
-            given = op.target, self._tree(op.args), self._tree(op.kwargs), effects, modes
-            results = tuple(map(self._define, op.results))
-            return *given, results, self._tree(op.result)
+            called = op.target, self._tree(op.args), self._tree(op.kwargs), effects, modes
+            return *called, tuple(map(self._define, op.results)), self._tree(op.result)
         if isinstance(op, If):
             given = self._tree(op.condition), self._block(op.then), self._block(op.orelse), modes
             return *given, tuple(map(self._define, op.results))

@@ -128,8 +128,14 @@ def _is_value(thing: Any) -> bool:
     return isinstance(thing, Value)
 
 
+class _WithSources(Rewriter):
+    def __init__(self, new: Callable[[Source], Source]):
+        self._new = new
+
+    def source(self, source: Source) -> Source:
+        return self._new(source)
+
+
 def with_sources(program: Program, new: Callable[[Source], Source]) -> Program:
     """The program with other sources."""
-    rewriter = Rewriter()
-    rewriter.source = new  # type: ignore[method-assign]
-    return rewriter.program(program)
+    return _WithSources(new).program(program)

@@ -24,7 +24,7 @@ def for_any_grad_mode(executable: Executable, owners: Mapping[str, Any]) -> Capt
     if again is None or known.program.modes.inference or known.asks_of_gradients:
         return known
     data = [name for name in executable.parameters if name not in owners]
-    given = example_arguments(known.guards, data) | owners
+    given = {**example_arguments(known.guards, data), **owners}
     arguments = [given[name] for name in executable.parameters]
     try:
         recorded = known if known.program.modes.grad else _captured(again, arguments, True)
