@@ -6,6 +6,7 @@ from d2s.errors import ConversionError, D2SError, FallbackWarning, SourceError
 from d2s.explanation import explain
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
+from d2s.standalone import edit, from_fx, to_fx
 from d2s.switches import enable_to_static, ignore_module, not_to_static
 
 __all__ = [
@@ -15,11 +16,14 @@ __all__ = [
     "InputSpec",
     "SourceError",
     "check",
+    "edit",
     "enable_to_static",
     "explain",
+    "from_fx",
     "ignore_module",
     "not_to_static",
     "set_code_level",
     "set_verbosity",
+    "to_fx",
     "to_static",
 ]

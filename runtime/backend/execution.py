@@ -82,6 +82,9 @@ class Executable:
     def __str__(self) -> str:
         return str(self.program)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Executable:
+        return self  # as functions are
+
     def run(self, inputs: tuple[Any, ...], arguments: Sequence[Any]) -> Any:
         """Run on the inputs for these arguments; write what the call writes.
 

@@ -390,9 +390,14 @@ def raises(block: Block) -> bool:
 
 
 def walk_ops(block: Block) -> Iterator[Op]:
-    """Every op of this block and of those inside it."""
-    for one in walk_blocks(block):
-        yield from one.ops
+    """Every op of this block and of those inside it, in the order in which they are printed."""
+    for op in block.ops:
+        yield op
+        for inner in op.blocks:
+            yield from walk_ops(inner)
+    if isinstance(block.terminator, Branch):
+        yield from walk_ops(block.terminator.then)
+        yield from walk_ops(block.terminator.orelse)
 
 
 def walk_blocks(block: Block) -> Iterator[Block]:

@@ -28,9 +28,8 @@ from d2s.runtime.ir.sources import (
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsSame, IsTensor
 from d2s.runtime.recording.lifting import LEAVES, attribute_source
-from d2s.runtime.recording.structures import maker_of
 from d2s.runtime.standalone.grad_modes import for_any_grad_mode
-from d2s.runtime.standalone.module import ROOT, Part, StaticModule
+from d2s.runtime.standalone.module import ROOT, Part, StaticModule, copied
 
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
@@ -48,10 +47,10 @@ def close(executables: Sequence[Executable]) -> StaticModule:
     signature, owners = first.signature, _owners(executables)
     root = next(iter(owners.items()), (None, None))
     is_method = root[0] == next(iter(signature.parameters), None) and isinstance(root[1], torch.nn.Module)
-    kind = type(root[1]).__name__ if is_method else first.program.name
+    kind = root[1]._get_name() if is_method else first.program.name  # type: ignore[union-attr]
     kept = [parameter for name, parameter in signature.parameters.items() if name not in owners]
     module = StaticModule(first.program.name, kind, inspect.Signature(kept))
-    closing = _Closing(module, owners, [executable.program for executable in executables])
+    closing = Closing(module, owners, [executable.program for executable in executables])
     if is_method:
         closing.take_root(Argument(str(root[0])), root[1])
     module.set_captures([closing.capture(for_any_grad_mode(executable, owners)) for executable in executables])
@@ -82,7 +81,7 @@ def _is_of_owner(guard: Guard) -> bool:
     return isinstance(check, HasForm) and not issubclass(check.cls, (*_CONTAINERS, *LEAVES, torch.Tensor))
 
 
-class _Closing:
+class Closing:
     """Where the state of some programs is in the module that they become."""
 
     def __init__(self, module: StaticModule, owners: Mapping[str, Any], programs: Sequence[Program]):
@@ -100,6 +99,22 @@ class _Closing:
         self._by_object[id(owner)] = Argument(ROOT)
         self._parts[id(owner)] = self.module
         self._fill(self.module, owner)
+
+    def take(self, thing: Any, name: str) -> Source:
+        """Hold a thing under this name, if it is not held yet; the path to it."""
+        if id(thing) not in self._by_object:
+            self._keep.append(thing)
+            source = Argument(name)
+            self._by_object[id(thing)] = self._hold(self.module, Argument(ROOT), self._free_name(name), thing, source)
+        return self._by_object[id(thing)]
+
+    def take_owner(self, name: str, path: Source) -> None:
+        """Have what is in the argument of this name be found at a path of the module."""
+        self._new[Argument(name)] = path
+
+    def found(self, source: Source) -> Any:
+        """What is at a path of the module."""
+        return read(source, {ROOT: self.module})
 
     def capture(self, captured: Capture) -> Capture:
         """A program and its guards with the new paths."""
@@ -170,7 +185,7 @@ class _Closing:
         raise D2SError(f"{source} is there no more: the program can't be made a module without it")
 
     def _inside(self, source: Source, base: Source, thing: Any) -> Source:
-        holder = read(base, {ROOT: self.module})
+        holder = self.found(base)
         if not isinstance(holder, Part):
             if isinstance(source, Item):
                 return Item(base, source.key)
@@ -196,7 +211,7 @@ class _Closing:
             # Nobody but the module can move it to another device.
             holder.register_buffer(name, thing, persistent=False)
             return Member(base, "_buffers", name)
-        setattr(holder, name, _copied(thing))
+        setattr(holder, name, copied(thing))
         return attribute_source(base, holder, name)
 
     def _part(self, thing: Any, source: Source) -> Part:
@@ -204,7 +219,8 @@ class _Closing:
         if callable(thing) and not isinstance(thing, torch.nn.Module):
             raise D2SError(f"{source} is a function or a class: the program can't be made a module with it")
         if id(thing) not in self._parts:
-            self._parts[id(thing)] = part = Part(type(thing).__name__)
+            name = thing._get_name() if isinstance(thing, torch.nn.Module) else type(thing).__name__
+            self._parts[id(thing)] = part = Part(name)
             self._keep.append(thing)
             if isinstance(thing, torch.nn.Module):
                 self._fill(part, thing)
@@ -236,14 +252,3 @@ def _is_plain(thing: Any) -> bool:
     if isinstance(thing, _CONTAINERS):
         return all(map(_is_plain, thing))
     return isinstance(thing, (*LEAVES, torch.Tensor))
-
-
-def _copied(thing: Any) -> Any:
-    """The same data in containers of its own."""
-    if isinstance(thing, dict):
-        copy = thing.copy()
-        copy.update((key, _copied(item)) for key, item in thing.items())
-        return copy
-    if isinstance(thing, list | tuple):
-        return maker_of(type(thing))(map(_copied, thing))
-    return thing.copy() if isinstance(thing, set | deque) else thing

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -13,6 +14,7 @@ from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.sources import Member
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
+from d2s.runtime.recording.structures import maker_of
 from d2s.runtime.standalone.adapting import adapted
 from d2s.runtime.standalone.examples import example_arguments
 
@@ -29,6 +31,15 @@ class Part(torch.nn.Module):
 
     def _get_name(self) -> str:
         return self._d2s_kind
+
+    def shared(self, memo: dict[int, Part] | None = None) -> Self:
+        """A module of the same tensors, whose programs, parts and attributes can be changed on their own."""
+        memo = {} if memo is None else memo
+        if id(self) not in memo:
+            memo[id(self)] = made = type(self).__new__(type(self))
+            made.__dict__ = {name: copied(thing) for name, thing in self.__dict__.items()}
+            made._modules = {name: part and part.shared(memo) for name, part in self._modules.items()}
+        return memo[id(self)]
 
 
 class StaticModule(Part):
@@ -57,6 +68,10 @@ class StaticModule(Part):
     def signature(self) -> inspect.Signature:
         """What `forward` takes."""
         return self._d2s_signature
+
+    def set_signature(self, signature: inspect.Signature) -> None:
+        """Have `forward` take these arguments; the programs are to be set then."""
+        self._d2s_signature, self._d2s_executables = signature, ()
 
     def set_captures(self, captures: Iterable[Capture]) -> None:
         """Have these programs in place of those that are there."""
@@ -97,6 +112,17 @@ class StaticModule(Part):
             f"{self._d2s_name} has no program for this call, only for {known}. "
             "Call it so, or capture it for this call too, before it is saved or edited"
         )
+
+
+def copied(thing: Any) -> Any:
+    """The same data in containers of its own."""
+    if isinstance(thing, dict):
+        copy = thing.copy()
+        copy.update((key, copied(item)) for key, item in thing.items())
+        return copy
+    if isinstance(thing, list | tuple):
+        return maker_of(type(thing))(map(copied, thing))
+    return thing.copy() if isinstance(thing, set | deque) else thing
 
 
 def _signature_text(executable: Executable) -> str:
