@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ def test_the_code_of_the_guide_runs(tmp_path, capsys):
     assert len(blocks) == 4
     file = tmp_path / "guide.py"
     file.write_text("\n".join(blocks), encoding="utf-8")
-    guide: dict[str, object] = {"__name__": "guide", "__file__": str(file)}
+    guide: dict[str, Any] = {"__name__": "guide", "__file__": str(file)}
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), guide)
     printed = capsys.readouterr().out
     assert "torch.nn.functional.gelu(" in printed and "not finite any more" in printed
