@@ -68,6 +68,10 @@ class VerificationError(D2SError):
     """A program breaks a rule of its own grammar: a bug in the recorder or in a pass."""
 
 
+class LoadError(D2SError):
+    """A file can't be loaded: it is damaged, or not what it should be; the message says where."""
+
+
 class RaisedAfterWrites(BaseException):
     """How a program hands over an exception of the user's together with what it had written before.
 
