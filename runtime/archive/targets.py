@@ -10,6 +10,7 @@ import builtins
 import math
 import operator
 import warnings
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -64,10 +65,10 @@ list map max min next oct ord pow print range repr reversed round set slice sort
 _NOT_OF_OPERATOR = frozenset({"attrgetter", "itemgetter", "methodcaller", "call"})
 _CLASSES: tuple[type, ...] = (list, dict, set, frozenset, tuple, str, bytes, int, float, complex, bool)
 _COLLECTIONS: tuple[type, ...] = (
-    collections.deque,
-    collections.OrderedDict,
-    collections.Counter,
-    collections.defaultdict,
+    deque,
+    OrderedDict,
+    Counter,
+    defaultdict,
 )
 # A text can name attributes of what it formats.
 _NOT_OF_CLASSES = frozenset({"format", "format_map", "maketrans", "translate", "fromkeys"})

@@ -201,8 +201,8 @@ class _Printer:
         try:
             found = read(source, self.arguments)
         except LOST:
-            return check.example()
-        return found if type(found) is check.cls and _type_of(found, check) == check.type else check.example()
+            return check.stand_in()
+        return found if type(found) is check.cls and _type_of(found, check) == check.type else check.stand_in()
 
     # -------------------------------------------------------------- inputs
 

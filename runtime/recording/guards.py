@@ -65,11 +65,18 @@ class IsTensor:
     def example(self) -> torch.Tensor:
         """A tensor like this one, with anything in it."""
         shape = [_ANY_SIZE if size is None else size for size in self.type.shape]
-        options: dict[str, Any] = {"dtype": self.type.dtype, "device": self.type.device}
         if self.strides is None:
-            tensor = torch.empty(shape, **options)
-        else:
-            tensor = torch.empty_strided(shape, self.strides, **options)
+            return self._of_class(torch.empty(shape, dtype=self.type.dtype, device=self.type.device))
+        return self._of_class(
+            torch.empty_strided(shape, self.strides, dtype=self.type.dtype, device=self.type.device)
+        )
+
+    def stand_in(self) -> torch.Tensor:
+        """A tensor of this class and type, whose elements take no memory and whose strides are none of these."""
+        shape = [_ANY_SIZE if size is None else size for size in self.type.shape]
+        return self._of_class(torch.empty((), dtype=self.type.dtype, device=self.type.device).expand(shape))
+
+    def _of_class(self, tensor: torch.Tensor) -> torch.Tensor:
         tensor.requires_grad_(self.type.requires_grad)
         if self.cls is torch.nn.Parameter:
             return torch.nn.Parameter(tensor, self.type.requires_grad)

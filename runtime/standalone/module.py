@@ -80,7 +80,7 @@ class StaticModule(Part):
         whole = inspect.Signature([root, *self._d2s_signature.parameters.values()])
         made = []
         for capture in captures:
-            examples = example_arguments(capture.guards, names)
+            examples = example_arguments(capture.guards, names, IsTensor.stand_in)
             made.append(Executable(capture, whole, (self, *(examples[name] for name in names))))
         self._d2s_executables, self._d2s_adapted = tuple(made), ()
 
