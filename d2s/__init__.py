@@ -2,10 +2,11 @@
 
 from d2s.api import to_static
 from d2s.checking import check
-from d2s.errors import ConversionError, D2SError, FallbackWarning, SourceError
+from d2s.errors import ConversionError, D2SError, FallbackWarning, LoadError, SourceError
 from d2s.explanation import explain
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
+from d2s.saving import load, save
 from d2s.standalone import edit, from_fx, to_fx
 from d2s.switches import enable_to_static, ignore_module, not_to_static
 
@@ -14,6 +15,7 @@ __all__ = [
     "D2SError",
     "FallbackWarning",
     "InputSpec",
+    "LoadError",
     "SourceError",
     "check",
     "edit",
@@ -21,7 +23,9 @@ __all__ = [
     "explain",
     "from_fx",
     "ignore_module",
+    "load",
     "not_to_static",
+    "save",
     "set_code_level",
     "set_verbosity",
     "to_fx",

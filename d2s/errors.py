@@ -3,7 +3,7 @@
 import os
 
 from d2s import transforms
-from d2s.runtime.errors import OWN_FOLDERS, CannotConvertError, CaptureError, D2SError
+from d2s.runtime.errors import OWN_FOLDERS, CannotConvertError, CaptureError, D2SError, LoadError
 
 OWN_FOLDERS.append(os.path.join(os.path.dirname(__file__), ""))
 OWN_FOLDERS.append(os.path.join(os.path.dirname(transforms.__file__), ""))
@@ -34,4 +34,4 @@ class FallbackWarning(UserWarning):
     """A function could not be made static and runs in eager instead."""
 
 
-__all__ = ["CaptureError", "ConversionError", "D2SError", "FallbackWarning", "SourceError"]
+__all__ = ["CaptureError", "ConversionError", "D2SError", "FallbackWarning", "LoadError", "SourceError"]

@@ -140,10 +140,10 @@ def decode_source(data: Any, parameters: set[str], trees: Trees) -> Source:
 
 def is_state(name: str) -> bool:
     """Whether a program may read, and write, an attribute of this name: not what makes a module a module."""
-    return name == "training" or not (name.startswith(("__", "_d2s")) or name in _OF_MODULES)
+    return name == "training" or not (name.startswith(("__", "d2s_")) or name in _OF_MODULES)
 
 
-_OF_MODULES = frozenset(dir(torch.nn.Module())) | {"set_captures", "set_signature", "shared", "programs", "signature"}
+_OF_MODULES = frozenset(dir(torch.nn.Module()))
 
 
 def _hashable(key: Any) -> Any:

@@ -152,13 +152,15 @@ class _Reader:
         part.training = fields.get("training", bool)
         taken: set[str] = set()
         for name, key in self._named(fields, "parameters", taken):
-            part.register_parameter(name, None if key is None else self._parameter(key))
+            part.d2s_put("_parameters", name, None if key is None else self._parameter(key))
         for name, entry in self._named(fields, "buffers", taken):
             buffer = Fields(entry, f"the buffer {name!r}")
             key = buffer.optional("tensor", str)
-            part.register_buffer(name, None if key is None else self.tensor(key), buffer.get("persistent", bool))
+            part.d2s_put("_buffers", name, None if key is None else self.tensor(key))
+            if not buffer.get("persistent", bool):
+                part._non_persistent_buffers_set.add(name)
         for name, inner in self._named(fields, "modules", taken):
-            part.add_module(name, None if inner is None else self._part(inner, dot + name, depth + 1))
+            part.d2s_put("_modules", name, None if inner is None else self._part(inner, dot + name, depth + 1))
         for name, thing in self._named(fields, "attributes", taken):
             setattr(part, name, self._trees.tree(thing))
 

@@ -29,7 +29,7 @@ def program_for(module: StaticModule, args: Tree, kwargs: Tree) -> Chosen:
         D2SError: there is none, or it can't be part of another.
     """
     try:
-        bound = module.signature.bind(*args, **kwargs)
+        bound = module.d2s_signature.bind(*args, **kwargs)
     except TypeError as error:
         raise D2SError(f"the program can't be called so: {error}") from error
     bound.apply_defaults()

@@ -29,6 +29,7 @@ from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsSame, IsTensor
 from d2s.runtime.recording.lifting import LEAVES, attribute_source
 from d2s.runtime.standalone.grad_modes import for_any_grad_mode
+from d2s.runtime.standalone.merging import merged
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule, copied
 
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque)
@@ -53,7 +54,7 @@ def close(executables: Sequence[Executable]) -> StaticModule:
     closing = Closing(module, owners, [executable.program for executable in executables])
     if is_method:
         closing.take_root(Argument(str(root[0])), root[1])
-    module.set_captures([closing.capture(for_any_grad_mode(executable, owners)) for executable in executables])
+    module.d2s_set_captures(merged(closing.capture(for_any_grad_mode(one, owners)) for one in executables))
     return module
 
 
@@ -204,7 +205,7 @@ class Closing:
         if not _is_plain(thing):
             name = name.replace(".", "_")
             if name not in holder._modules:
-                holder.add_module(name, self._part(thing, source))
+                holder.d2s_put("_modules", name, self._part(thing, source))
             return Member(base, "_modules", name)
         is_constant = not isinstance(source, Attribute | Member) and source not in self.written
         if is_constant and isinstance(thing, torch.Tensor) and not isinstance(thing, torch.nn.Parameter):
@@ -229,17 +230,17 @@ class Closing:
     def _fill(self, part: Part, module: torch.nn.Module) -> None:
         """Have a part hold the parameters, the buffers and the modules of a module."""
         part.training = module.training
-        for name, parameter in module._parameters.items():
-            part.register_parameter(name, parameter)
-        for name, buffer in module._buffers.items():
-            part.register_buffer(name, buffer, name not in module._non_persistent_buffers_set)
+        for table in ("_parameters", "_buffers"):
+            for name, tensor in vars(module)[table].items():
+                part.d2s_put(table, name, tensor)
+        part._non_persistent_buffers_set |= module._non_persistent_buffers_set
         for name, inner in module._modules.items():
-            part.add_module(name, None if inner is None else self._part(inner, Argument(name)))
+            part.d2s_put("_modules", name, None if inner is None else self._part(inner, Argument(name)))
 
     def _free_name(self, wanted: str) -> str:
         """A name that the module has no attribute of."""
         name, number = wanted.replace(".", "_"), 1
-        while hasattr(self.module, name) or name in self.module.signature.parameters:
+        while hasattr(self.module, name) or name in self.module.d2s_signature.parameters:
             number += 1
             name = f"{wanted.replace('.', '_')}_{number}"
         return name

@@ -67,7 +67,7 @@ class Editor:
     """
 
     def __init__(self, module: StaticModule, convert: Convert):
-        self._module = module.shared()
+        self._module = module.d2s_shared()
         self._convert = convert
         captures = [executable.capture for executable in module.programs]
         self._captures = [replace(one, program=Rewriter().program(one.program)) for one in captures]
@@ -91,8 +91,8 @@ class Editor:
 
     def module(self) -> StaticModule:
         """A module of the programs as they are now."""
-        module = self._module.shared()
-        module.set_captures(
+        module = self._module.d2s_shared()
+        module.d2s_set_captures(
             replace(capture, program=verify(Rewriter().program(capture.program)), guards=list(capture.guards))
             for capture in self._captures
         )
@@ -201,7 +201,7 @@ class Editor:
         """
         if not isinstance(op, Call):
             raise D2SError("only the operands of calls can be lifted")
-        if name in self._module.signature.parameters or not name.isidentifier():
+        if name in self._module.d2s_signature.parameters or not name.isidentifier():
             raise D2SError(f"{name!r} can't be the name of one more argument")
         old = op.args[operand] if isinstance(operand, int) else op.kwargs[operand]
         with self._edit(op) as (capture, _, _):
@@ -247,11 +247,11 @@ class Editor:
         return self._new_input(capture.program, Argument(name), PythonType(kind), Role.ARGUMENT)
 
     def _add_parameter(self, name: str, default: Any) -> None:
-        signature = self._module.signature
+        signature = self._module.d2s_signature
         new = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
         old = list(signature.parameters.values())
         after = len(old) - (bool(old) and old[-1].kind is inspect.Parameter.VAR_KEYWORD)
-        self._module.set_signature(signature.replace(parameters=[*old[:after], new, *old[after:]]))
+        self._module.d2s_set_signature(signature.replace(parameters=[*old[:after], new, *old[after:]]))
 
     def _insert(self, op: Op, after: int, function: Any, args: Tree, kwargs: Tree) -> Tree:
         with self._edit(op) as (capture, block, index):

@@ -32,7 +32,7 @@ def to_fx(module: StaticModule) -> fx.GraphModule:
         raise D2SError(f"{program.name} has control flow, which torch.fx has none of: edit it with d2s.edit")
     if end.writes:
         raise D2SError(f"{program.name} changes {end.writes[0].source}, which a graph of torch.fx can't")
-    return fx.GraphModule(module, _Graph(module.signature, program).graph, module._get_name())
+    return fx.GraphModule(module, _Graph(module.d2s_signature, program).graph, module._get_name())
 
 
 class _Graph:

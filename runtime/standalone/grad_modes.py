@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,9 @@ from d2s.runtime.backend.execution import CaptureAgain, Executable
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.canonical import canonical
 from d2s.runtime.ir.program import walk_ops
+from d2s.runtime.ir.sources import LOST, Member, attributes_of, read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, IsTensor
+from d2s.runtime.recording.guards import Guard, IsTensor, IsValue
 from d2s.runtime.standalone.examples import example_arguments
 
 
@@ -27,11 +29,30 @@ def for_any_grad_mode(executable: Executable, owners: Mapping[str, Any]) -> Capt
     given = {**example_arguments(known.guards, data), **owners}
     arguments = [given[name] for name in executable.parameters]
     try:
-        recorded = known if known.program.modes.grad else _captured(again, arguments, True)
-        plain = _captured(again, arguments, False)
-    except CaptureError:
+        with _as_it_was(known.guards, dict(zip(executable.parameters, arguments, strict=True))):
+            recorded = known if known.program.modes.grad else _captured(again, arguments, True)
+            plain = _captured(again, arguments, False)
+    except (CaptureError, *LOST):
         return known
     return replace(recorded, any_grad_mode=True) if _same(recorded, plain) else known
+
+
+@contextmanager
+def _as_it_was(guards: Iterable[Guard], arguments: Mapping[str, Any]) -> Iterator[None]:
+    """While modules hold the numbers, flags and texts that they held when the program was captured."""
+    before: list[tuple[dict[str, Any], str, Any]] = []
+    try:
+        for guard in guards:
+            source = guard.source
+            if isinstance(guard.check, IsValue) and isinstance(source, Member) and not source.table:
+                own = attributes_of(read(source.base, arguments))
+                if source.name in own:
+                    before.append((own, source.name, own[source.name]))
+                    own[source.name] = guard.check.value
+        yield
+    finally:
+        for own, name, value in reversed(before):
+            own[name] = value
 
 
 def _captured(again: CaptureAgain, arguments: list[Any], grad: bool) -> Capture:

@@ -27,62 +27,62 @@ class Part(torch.nn.Module):
 
     def __init__(self, kind: str):
         super().__init__()
-        self._d2s_kind = kind
+        self.d2s_kind = kind
 
     def _get_name(self) -> str:
-        return self._d2s_kind
+        return self.d2s_kind
 
-    def shared(self, memo: dict[int, Part] | None = None) -> Self:
+    def d2s_put(self, table: str, name: str, thing: Any) -> None:
+        """Hold a parameter, a buffer or a module; unlike `add_module`, also under the name of one of ours."""
+        vars(self)[table][name] = thing
+
+    def d2s_shared(self, memo: dict[int, Part] | None = None) -> Self:
         """A module of the same tensors, whose programs, parts and attributes can be changed on their own."""
         memo = {} if memo is None else memo
         if id(self) not in memo:
             memo[id(self)] = made = type(self).__new__(type(self))
             made.__dict__ = {name: copied(thing) for name, thing in self.__dict__.items()}
-            made._modules = {name: part and part.shared(memo) for name, part in self._modules.items()}
+            made._modules = {name: part and part.d2s_shared(memo) for name, part in self._modules.items()}
         return memo[id(self)]
 
 
 class StaticModule(Part):
     """A module of one or more programs, each for some signatures of arguments and modes of its parts.
 
-    Its parameters, buffers and submodules have the names that they had where the programs were captured.
+    Its parameters, buffers and submodules have the names that they had where the programs were captured, so that
+    what is not the user's is called `d2s_...` here, but for `programs`.
     """
 
     def __init__(self, name: str, kind: str, signature: inspect.Signature):
         """`signature` is that of `forward`, without the module itself; `name` is what its programs are called."""
         super().__init__(kind)
-        self._d2s_name = name
-        self._d2s_signature = signature
-        self._d2s_executables: tuple[Executable, ...] = ()
+        self.d2s_name = name
+        self.d2s_signature = signature
+        self.d2s_executables: tuple[Executable, ...] = ()
         # Those that were made of these, for tensors that ask for gradients otherwise or are elsewhere.
-        self._d2s_adapted: tuple[Executable, ...] = ()
+        self.d2s_adapted: tuple[Executable, ...] = ()
 
     # -------------------------------------------------------------- programs
 
     @property
     def programs(self) -> list[Executable]:
         """The programs, in the order in which a call tries them."""
-        return list(self._d2s_executables)
+        return list(self.d2s_executables)
 
-    @property
-    def signature(self) -> inspect.Signature:
-        """What `forward` takes."""
-        return self._d2s_signature
-
-    def set_signature(self, signature: inspect.Signature) -> None:
+    def d2s_set_signature(self, signature: inspect.Signature) -> None:
         """Have `forward` take these arguments; the programs are to be set then."""
-        self._d2s_signature, self._d2s_executables = signature, ()
+        self.d2s_signature, self.d2s_executables = signature, ()
 
-    def set_captures(self, captures: Iterable[Capture]) -> None:
+    def d2s_set_captures(self, captures: Iterable[Capture]) -> None:
         """Have these programs in place of those that are there."""
-        names = tuple(self._d2s_signature.parameters)
+        names = tuple(self.d2s_signature.parameters)
         root = inspect.Parameter(ROOT, inspect.Parameter.POSITIONAL_ONLY)
-        whole = inspect.Signature([root, *self._d2s_signature.parameters.values()])
+        whole = inspect.Signature([root, *self.d2s_signature.parameters.values()])
         made = []
         for capture in captures:
             examples = example_arguments(capture.guards, names, IsTensor.stand_in)
             made.append(Executable(capture, whole, (self, *(examples[name] for name in names))))
-        self._d2s_executables, self._d2s_adapted = tuple(made), ()
+        self.d2s_executables, self.d2s_adapted = tuple(made), ()
 
     # -------------------------------------------------------------- calling
 
@@ -92,24 +92,24 @@ class StaticModule(Part):
         Raises:
             D2SError: no program is for these arguments, or for the modes that the module and torch are in.
         """
-        bound = self._d2s_signature.bind(*args, **kwargs)
+        bound = self.d2s_signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = (self, *bound.arguments.values())
-        for executable in (*self._d2s_executables, *self._d2s_adapted):
+        for executable in (*self.d2s_executables, *self.d2s_adapted):
             inputs = executable.inputs_for(*arguments)
             if inputs is not None:
                 return executable.run(inputs, arguments)
-        for executable in self._d2s_executables:
+        for executable in self.d2s_executables:
             other = adapted(executable, arguments)
             if other is not None:
-                self._d2s_adapted = (*self._d2s_adapted, other)
+                self.d2s_adapted = (*self.d2s_adapted, other)
                 return other.run(other.inputs_for(*arguments) or (), arguments)
         raise D2SError(self._no_program())
 
     def _no_program(self) -> str:
-        known = "; or ".join(dict.fromkeys(map(_signature_text, self._d2s_executables))) or "nothing"
+        known = "; or ".join(dict.fromkeys(map(_signature_text, self.d2s_executables))) or "nothing"
         return (
-            f"{self._d2s_name} has no program for this call, only for {known}. "
+            f"{self.d2s_name} has no program for this call, only for {known}. "
             "Call it so, or capture it for this call too, before it is saved or edited"
         )
 

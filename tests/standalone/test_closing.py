@@ -134,7 +134,7 @@ def test_globals_closures_and_objects_become_state():
     module = closed(function, x, net)
     expected = function(x, net)
     assert dict(module.named_parameters()).keys() == {"weight", "net.weight", "net.bias"}
-    assert list(module.signature.parameters) == ["x"]
+    assert list(module.d2s_signature.parameters) == ["x"]
     torch.testing.assert_close(module(x), expected)
     module.double()
     assert module.table.dtype == torch.float64
