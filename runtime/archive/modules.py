@@ -66,6 +66,7 @@ class _Writer:
             "parameters": {name: self._tensor(one, dot + name) for name, one in part._parameters.items()},
             "buffers": {
                 name: {"tensor": self._tensor(one, dot + name), "persistent": name in persistent}
+                | ({"constant": True} if not path and name in getattr(part, "d2s_constants", ()) else {})
                 for name, one in part._buffers.items()
             },
             "modules": {
@@ -159,6 +160,8 @@ class _Reader:
             part.d2s_put("_buffers", name, None if key is None else self.tensor(key))
             if not buffer.get("persistent", bool):
                 part._non_persistent_buffers_set.add(name)
+            if buffer.optional("constant", bool) and isinstance(part, StaticModule):
+                part.d2s_constants.add(name)
         for name, inner in self._named(fields, "modules", taken):
             part.d2s_put("_modules", name, None if inner is None else self._part(inner, dot + name, depth + 1))
         for name, thing in self._named(fields, "attributes", taken):

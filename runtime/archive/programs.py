@@ -52,7 +52,7 @@ from d2s.runtime.ir.program import (
     Yield,
 )
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.recording.capture import Capture
+from d2s.runtime.recording.capture import KINDS_OF_QUESTIONS, Capture
 
 _MOST_BLOCKS = 40
 _PLAIN = Modes()
@@ -71,7 +71,7 @@ def encode_capture(capture: Capture, key: TensorKey) -> dict[str, Any]:
     return {
         "name": program.name,
         "modes": _encode_modes(program.modes),
-        "asks_of_gradients": capture.asks_of_gradients,
+        "asks_of": sorted(capture.asks_of),
         "any_grad_mode": capture.any_grad_mode,
         "values": {str(value): encode_type(value.type) for value in all_values(program)},
         "inputs": [
@@ -195,8 +195,10 @@ def decode_capture(data: Any, parameters: set[str], tensor_of: TensorOf) -> Capt
         verify(program)
     except VerificationError as error:
         raise LoadError(f"the program {name} is not whole: {error}") from error
-    flags = fields.get("asks_of_gradients", bool), fields.get("any_grad_mode", bool)
-    return Capture(program, guards, *flags)
+    asks_of = fields.get("asks_of", list)
+    if not all(one in KINDS_OF_QUESTIONS for one in asks_of):
+        raise LoadError("the program asks what no program can")
+    return Capture(program, guards, frozenset(asks_of), fields.get("any_grad_mode", bool))
 
 
 def _decode_value(name: str, kind: Any) -> Value:

@@ -28,17 +28,21 @@ from d2s.runtime.recording.rules import RULES
 Convert = Callable[[Any], Any]
 
 
+KINDS_OF_QUESTIONS = ("gradients", "dtypes", "devices")
+
+
 @dataclass(frozen=True)
 class Capture:
     """A program and what it assumes of the arguments.
 
-    `asks_of_gradients` is whether it would be another if other tensors asked for gradients; `any_grad_mode`, whether
-    it is known to be the same whether the graph of gradients is recorded around it or not.
+    `asks_of` says of what kind the questions about tensors are that it may be another program for another answer to:
+    "gradients" (whether a tensor asks for one), "dtypes" or "devices". `any_grad_mode` is whether it is known to be
+    the same whether the graph of gradients is recorded around it or not.
     """
 
     program: Program
     guards: list[Guard]
-    asks_of_gradients: bool = False
+    asks_of: frozenset[str] = frozenset()
     any_grad_mode: bool = False
 
 
@@ -85,7 +89,7 @@ def capture(
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
     guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)
-    return Capture(program, guards, recorder.asks_of_gradients)
+    return Capture(program, guards, frozenset(recorder.asks_of))
 
 
 def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:

@@ -87,6 +87,21 @@ _SIZED_BY_FLOATS = frozenset({torch.arange, torch.range, functional.interpolate,
 
 
 # What a function of torch may answer besides tensors, as long as it is the same at every call of the signature.
+# Functions whose answer is a constant of the recording, by what kind of question about a tensor they are.
+_ASK = {
+    **dict.fromkeys(
+        (
+            *(torch.Tensor.dtype.__get__, torch.Tensor.itemsize.__get__, torch.Tensor.nbytes.__get__),
+            *(torch.Tensor.is_floating_point, torch.is_floating_point, torch.Tensor.is_complex, torch.is_complex),
+            *(torch.Tensor.element_size, torch.Tensor.type, torch.result_type),
+        ),
+        "dtypes",
+    ),
+    **dict.fromkeys(
+        (torch.Tensor.is_cuda.__get__, torch.Tensor.is_cpu.__get__, torch.Tensor.get_device, torch.get_device),
+        "devices",
+    ),
+}
 _NUMBERS = (bool, int, float, complex)
 _OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _PLAIN = (*_NUMBERS, str, type(None), type(NotImplemented), type, *_OF_TORCH)
@@ -156,7 +171,7 @@ class Recorder(TorchFunctionMode):
         self.facts = Facts()
         self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
-        self.asks_of_gradients = False
+        self.asks_of: set[str] = set()
         self.reads = Reads(self.journal)
         self.outside = modes()
         self.next_number = 0
@@ -562,6 +577,8 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is set_grad_enabled:
             return func(*map(bool, args))  # every call is recorded with the grad mode that it ran in
+        if func in _ASK:
+            self.asks_of.add(_ASK[func])
         rule = self.rules.get(func)
         if rule is not None:
             return rule(self, *args, **kwargs)

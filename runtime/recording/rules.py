@@ -249,7 +249,7 @@ def _asking(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A rule that notes that the program is only for tensors that ask for gradients as these do."""
 
     def asking(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        recorder.asks_of_gradients = True
+        recorder.asks_of.add("gradients")
         return rule(recorder, *args, **kwargs)
 
     return asking

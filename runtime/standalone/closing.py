@@ -211,6 +211,7 @@ class Closing:
         if is_constant and isinstance(thing, torch.Tensor) and not isinstance(thing, torch.nn.Parameter):
             # Nobody but the module can move it to another device.
             holder.register_buffer(name, thing, persistent=False)
+            self.module.d2s_constants.add(name)
             return Member(base, "_buffers", name)
         setattr(holder, name, copied(thing))
         return attribute_source(base, holder, name)

@@ -23,7 +23,7 @@ def for_any_grad_mode(executable: Executable, owners: Mapping[str, Any]) -> Capt
     """The capture of a program, as one for any grad mode if it can be captured again and is the same in both."""
     known = executable.capture
     again = executable.capture_again
-    if again is None or known.program.modes.inference or known.asks_of_gradients:
+    if again is None or known.program.modes.inference or "gradients" in known.asks_of:
         return known
     data = [name for name in executable.parameters if name not in owners]
     given = {**example_arguments(known.guards, data), **owners}

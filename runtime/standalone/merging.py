@@ -13,7 +13,7 @@ def merged(captures: Iterable[Capture]) -> list[Capture]:
     """The captures, with one in place of those of equal programs: it assumes only what all of those do."""
     found: dict[object, Capture] = {}
     for capture in captures:
-        key = canonical(capture.program), capture.asks_of_gradients
+        key = canonical(capture.program), capture.asks_of
         first = found.setdefault(key, capture)
         kept = [guard for guard in first.guards if guard in capture.guards]
         found[key] = replace(first, guards=kept, any_grad_mode=first.any_grad_mode or capture.any_grad_mode)

@@ -58,6 +58,8 @@ class StaticModule(Part):
         super().__init__(kind)
         self.d2s_name = name
         self.d2s_signature = signature
+        # The buffers that are constants of the programs: no attributes of the user's module.
+        self.d2s_constants: set[str] = set()
         self.d2s_executables: tuple[Executable, ...] = ()
         # Those that were made of these, for tensors that ask for gradients otherwise or are elsewhere.
         self.d2s_adapted: tuple[Executable, ...] = ()
@@ -83,6 +85,16 @@ class StaticModule(Part):
             examples = example_arguments(capture.guards, names, IsTensor.stand_in)
             made.append(Executable(capture, whole, (self, *(examples[name] for name in names))))
         self.d2s_executables, self.d2s_adapted = tuple(made), ()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """As for any module, but the constants of programs move only: in eager no module would change their dtype."""
+        kept = {name: self._buffers[name] for name in self.d2s_constants}
+        super()._apply(fn, recurse)
+        for name, constant in kept.items():
+            moved = self._buffers[name]
+            if constant is not None and moved is not None:
+                self._buffers[name] = constant.to(moved.device)
+        return self
 
     # -------------------------------------------------------------- calling
 

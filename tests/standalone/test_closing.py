@@ -137,7 +137,8 @@ def test_globals_closures_and_objects_become_state():
     assert list(module.d2s_signature.parameters) == ["x"]
     torch.testing.assert_close(module(x), expected)
     module.double()
-    assert module.table.dtype == torch.float64
+    assert module.table.dtype == torch.float32
+    torch.testing.assert_close(module(x.double())[0], (net(x.double()) * weight + table + config.offset).sum())
 
 
 def test_lists_and_cached_state_are_the_modules_own():
