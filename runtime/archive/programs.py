@@ -69,7 +69,7 @@ def encode_capture(capture: Capture, key: TensorKey) -> dict[str, Any]:
     program = capture.program
     writer = _Writer(key)
     return {
-        "name": program.name,
+        "name": program.name if program.name.isidentifier() else "function",
         "modes": _encode_modes(program.modes),
         "asks_of": sorted(capture.asks_of),
         "any_grad_mode": capture.any_grad_mode,

@@ -45,12 +45,13 @@ def close(executables: Sequence[Executable]) -> StaticModule:
         D2SError: a program uses an object that can't be part of a module.
     """
     first = executables[0]
+    name = first.program.name if first.program.name.isidentifier() else "function"  # a lambda
     signature, owners = first.signature, _owners(executables)
     root = next(iter(owners.items()), (None, None))
     is_method = root[0] == next(iter(signature.parameters), None) and isinstance(root[1], torch.nn.Module)
-    kind = root[1]._get_name() if is_method else first.program.name  # type: ignore[union-attr]
+    kind = root[1]._get_name() if is_method else name  # type: ignore[union-attr]
     kept = [parameter for name, parameter in signature.parameters.items() if name not in owners]
-    module = StaticModule(first.program.name, kind, inspect.Signature(kept))
+    module = StaticModule(name, kind, inspect.Signature(kept))
     closing = Closing(module, owners, [executable.program for executable in executables])
     if is_method:
         closing.take_root(Argument(str(root[0])), root[1])
