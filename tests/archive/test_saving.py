@@ -213,14 +213,8 @@ def test_the_archive_is_readable(tmp_path):
         manifest = json.loads(archive.read("d2s.json"))
         program = json.loads(archive.read("programs/0.json"))
         code = archive.read("code/0.py").decode()
-    assert names == [
-        "d2s.json",
-        "programs/0.json",
-        "programs/1.json",
-        "code/0.py",
-        "code/1.py",
-        "weights.safetensors",
-    ]
+    generated = ["code/0.py", "code/1.py"]
+    assert names == ["d2s.json", "programs/0.json", "programs/1.json", *generated, "weights.safetensors"]
     assert manifest["schema"] == 1 and manifest["torch"] == torch.__version__
     assert manifest["module"]["modules"]["outer"]["parameters"]["weight"] == "outer.weight"
     called = {op["call"] for op in program["body"]["ops"] if "call" in op}
