@@ -33,6 +33,8 @@ from d2s.runtime.standalone.module import ROOT, StaticModule
 SCHEMA = 1
 _MANIFEST, _WEIGHTS = "d2s.json", "weights.safetensors"
 _MOST_PROGRAMS = 1000
+# Of a message, in characters: a hostile file must not fill a log.
+_LONGEST = 500
 
 # ------------------------------------------------------------------ writing
 
@@ -115,7 +117,7 @@ def load_module(path: str | os.PathLike[str]) -> StaticModule:
         try:
             return _module(_read(file))
         except LoadError as error:
-            raise LoadError(f"{os.fspath(path)} can't be loaded: {error}") from error
+            raise LoadError(f"{os.fspath(path)} can't be loaded: {str(error)[:_LONGEST]}") from error
         except Exception as error:  # whatever the content of a hostile file makes of the checks
             raise LoadError(f"{os.fspath(path)} can't be loaded: it is damaged ({type(error).__name__})") from error
 

@@ -194,7 +194,7 @@ def decode_capture(data: Any, parameters: set[str], tensor_of: TensorOf) -> Capt
     try:
         verify(program)
     except VerificationError as error:
-        raise LoadError(f"the program {name} is not whole: {error}") from error
+        raise LoadError(f"the program {name} is not whole: {str(error).partition(', in')[0]}") from error
     asks_of = fields.get("asks_of", list)
     if not all(one in KINDS_OF_QUESTIONS for one in asks_of):
         raise LoadError("the program asks what no program can")
@@ -258,7 +258,7 @@ class _Reader:
         try:
             role = Role(fields.get("role", str))
         except ValueError as error:
-            raise LoadError(str(error)) from error
+            raise LoadError(f"{shown(fields.any('role'))} is no role of an input") from error
         return Input(self.trees.value(fields.get("value", str)), source, role)
 
     def block(self, data: Any) -> Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -129,7 +130,7 @@ def _change(container: Any, key: Any, chance: random.Random) -> None:
         case 4 if isinstance(container[key], int) and not isinstance(container[key], bool):
             container[key] = container[key] * chance.choice((-1, 0, 3, 10**9, 10**20)) + chance.choice((-1, 0, 1))
         case _:
-            container[key] = chance.choice(HOSTILE)
+            container[key] = copy.deepcopy(chance.choice(HOSTILE))
 
 
 def _zip(archive: bytes, chance: random.Random) -> bytes:
