@@ -52,7 +52,8 @@ from d2s.runtime.ir.program import (
     Yield,
 )
 from d2s.runtime.passes.verify import verify
-from d2s.runtime.recording.capture import KINDS_OF_QUESTIONS, Capture
+from d2s.runtime.recording.capture import Capture
+from d2s.runtime.recording.questions import KINDS_OF_QUESTIONS
 
 _MOST_BLOCKS = 40
 _PLAIN = Modes()

@@ -28,16 +28,13 @@ from d2s.runtime.recording.rules import RULES
 Convert = Callable[[Any], Any]
 
 
-KINDS_OF_QUESTIONS = ("gradients", "dtypes", "devices")
-
-
 @dataclass(frozen=True)
 class Capture:
     """A program and what it assumes of the arguments.
 
-    `asks_of` says of what kind the questions about tensors are that it may be another program for another answer to:
-    "gradients" (whether a tensor asks for one), "dtypes" or "devices". `any_grad_mode` is whether it is known to be
-    the same whether the graph of gradients is recorded around it or not.
+    `asks_of` are the kinds of questions about tensors that the function asked: for another answer it may be another
+    program. `any_grad_mode` is whether it is known to be the same whether the graph of gradients is recorded around
+    it or not.
     """
 
     program: Program

@@ -52,6 +52,7 @@ from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
 from d2s.runtime.recording.numbers import flag_in, is_run_time_number, make_number, number_kind, plain_number
+from d2s.runtime.recording.questions import QUESTIONS
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import RecordAgain, Region
 from d2s.runtime.recording.sites import Sites
@@ -87,21 +88,6 @@ _SIZED_BY_FLOATS = frozenset({torch.arange, torch.range, functional.interpolate,
 
 
 # What a function of torch may answer besides tensors, as long as it is the same at every call of the signature.
-# Functions whose answer is a constant of the recording, by what kind of question about a tensor they are.
-_ASK = {
-    **dict.fromkeys(
-        (
-            *(torch.Tensor.dtype.__get__, torch.Tensor.itemsize.__get__, torch.Tensor.nbytes.__get__),
-            *(torch.Tensor.is_floating_point, torch.is_floating_point, torch.Tensor.is_complex, torch.is_complex),
-            *(torch.Tensor.element_size, torch.Tensor.type, torch.result_type),
-        ),
-        "dtypes",
-    ),
-    **dict.fromkeys(
-        (torch.Tensor.is_cuda.__get__, torch.Tensor.is_cpu.__get__, torch.Tensor.get_device, torch.get_device),
-        "devices",
-    ),
-}
 _NUMBERS = (bool, int, float, complex)
 _OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _PLAIN = (*_NUMBERS, str, type(None), type(NotImplemented), type, *_OF_TORCH)
@@ -577,8 +563,8 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is set_grad_enabled:
             return func(*map(bool, args))  # every call is recorded with the grad mode that it ran in
-        if func in _ASK:
-            self.asks_of.add(_ASK[func])
+        if func in QUESTIONS:
+            self.asks_of.add(QUESTIONS[func])
         rule = self.rules.get(func)
         if rule is not None:
             return rule(self, *args, **kwargs)

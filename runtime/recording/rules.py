@@ -245,16 +245,6 @@ def _refusal(what: str, remedy: str) -> Any:
     return rule
 
 
-def _asking(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule that notes that the program is only for tensors that ask for gradients as these do."""
-
-    def asking(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
-        recorder.asks_of.add("gradients")
-        return rule(recorder, *args, **kwargs)
-
-    return asking
-
-
 _PREDICATES = (
     *(torch.equal, torch.Tensor.equal, torch.allclose, torch.Tensor.allclose),
     *(torch.is_inference, torch.Tensor.is_inference),
@@ -264,18 +254,6 @@ _MEMORY = ("__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__
 _TEXTS = ("__repr__", "__str__", "__format__")
 _HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook)
 _HISTORY = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
-
-# Those whose answer depends on what asks for gradients.
-_OF_GRADIENTS: dict[Any, Callable[..., Any]] = {
-    torch.Tensor.grad.__get__: _gradient,
-    torch.Tensor.grad.__set__: _set_gradient,
-    torch.Tensor.grad.__delete__: _set_gradient,
-    torch.Tensor.grad_fn.__get__: _node,
-    **{function: registering(function) for function in _HOOKS},
-    torch.autograd.grad: _gradients,
-    **{function: _backward(function) for function in (torch.Tensor.backward, torch.autograd.backward)},
-    **{function: _history(function) for function in _HISTORY},
-}
 
 # Function of torch -> rule(recorder, *args, **kwargs), which records a call of it.
 RULES: dict[Any, Callable[..., Any]] = {
@@ -287,7 +265,14 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
     **{function: _squeeze(function) for function in (torch.squeeze, torch.Tensor.squeeze, torch.Tensor.squeeze_)},
-    **{function: _asking(rule) for function, rule in _OF_GRADIENTS.items()},
+    torch.Tensor.grad.__get__: _gradient,
+    torch.Tensor.grad.__set__: _set_gradient,
+    torch.Tensor.grad.__delete__: _set_gradient,
+    torch.Tensor.grad_fn.__get__: _node,
+    **{function: registering(function) for function in _HOOKS},
+    torch.autograd.grad: _gradients,
+    **{function: _backward(function) for function in (torch.Tensor.backward, torch.autograd.backward)},
+    **{function: _history(function) for function in _HISTORY},
     **{function: _predicate(function) for function in _PREDICATES},
     **{
         getattr(torch.Tensor, name): _refusal("the text", "format it in a function that d2s converts")
