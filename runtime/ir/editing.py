@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from d2s.runtime.ir.program import (
     Block,
-    Branch,
-    Call,
-    Condition,
-    Continue,
-    Effects,
-    If,
     Op,
     Program,
-    Raise,
-    Return,
     Terminator,
     Tree,
     Value,
     While,
-    Yield,
-    map_tree,
     terminator_tree,
     values_in,
     walk_blocks,
     walk_ops,
 )
+from d2s.runtime.ir.rewriting import Rewriter
 
 
 def place_of(program: Program, op: Op) -> tuple[Block, int] | None:
@@ -74,59 +64,55 @@ def definition_of(program: Program, value: Value) -> Op | None:
 
 def substitute(program: Program, new: Mapping[Value, Tree]) -> None:
     """Have trees in place of the uses of some values, from where the values of a tree are defined."""
-    visible = {entry.value for entry in program.inputs}
-    _substitute_in_block(program.body, visible, [(old, tree, set(values_in(tree))) for old, tree in new.items()])
+    take_over(program, _Substitution(new).program(program))
 
 
-def _substitute_in_block(block: Block, visible: set[Value], pairs: list[tuple[Value, Tree, set[Value]]]) -> None:
-    """`visible` gets the values that the block defines."""
+class _Substitution(Rewriter):
+    def __init__(self, new: Mapping[Value, Tree]):
+        self._new = {old: (tree, set(values_in(tree))) for old, tree in new.items()}
+        self._visible: set[Value] = set()
 
-    def new(tree: Any) -> Any:
-        known = {old: other for old, other, needed in pairs if needed <= visible}
-        return map_tree(lambda leaf: known.get(leaf, leaf) if isinstance(leaf, Value) else leaf, tree)
+    def value(self, value: Value) -> Any:
+        tree, needed = self._new.get(value, (value, self._visible))
+        return tree if needed <= self._visible else value
 
-    for op in block.ops:
-        _substitute_in_op(op, new)
-        inside = visible | set(op.params) if isinstance(op, While) else visible
-        for inner in op.blocks:
-            seen = set(inside)
-            _substitute_in_block(inner, seen, pairs)
-            if isinstance(op, While):
-                inside = seen  # a loop's body sees what its test defines
-        visible.update(op.results)
-    end = block.terminator
-    if end is not None:
-        _substitute_in_end(end, new)
-    if isinstance(end, Branch):
-        for side in (end.then, end.orelse):
-            _substitute_in_block(side, set(visible), pairs)
+    def define(self, value: Value) -> Value:
+        self._visible.add(value)
+        return value
 
+    def block(self, block: Block) -> Block:
+        outside = set(self._visible)
+        made = super().block(block)
+        self._visible = outside
+        return made
 
-def _substitute_in_op(op: Op, tree: Any) -> None:
-    match op:
-        case Call():
-            op.args, op.kwargs = tree(op.args), tree(op.kwargs)
-            writes, aliases = (tuple(values_in(tree(values))) for values in (op.effects.writes, op.effects.aliases))
-            op.effects = Effects(writes, aliases, op.effects.random, op.effects.ordered)
-        case If():
-            op.condition = tree(op.condition)
-        case While():
-            op.inits = tree(op.inits)
+    def trip(self, op: While) -> tuple[Block, Block]:
+        outside = set(self._visible)
+        test = super().block(op.test)
+        body = super().block(op.body)
+        self._visible = outside
+        return test, body
 
 
-def _substitute_in_end(end: Terminator, tree: Any) -> None:
-    match end:
-        case Yield() | Continue():
-            end.values = tree(end.values)
-        case Condition():
-            end.go_on, end.exits = tree(end.go_on), tree(end.exits)
-        case Return():
-            end.value, end.writes = tree(end.value), [replace(one, value=tree(one.value)) for one in end.writes]
-        case Raise():
-            end.exception = tree(end.exception)
-            end.writes = [replace(one, value=tree(one.value)) for one in end.writes]
-        case Branch():
-            end.condition = tree(end.condition)
+def take_over(program: Program, other: Program) -> None:
+    """Have a program be what one is that was made of it, op by op: its blocks and ops stay the same objects."""
+    _take_over_block(program.body, other.body)
+    program.inputs = other.inputs
+
+
+def _take_over_block(old: Block, new: Block) -> None:
+    for mine, other in zip(old.ops, new.ops, strict=True):
+        _take_over_fields(mine, other)
+    if old.terminator is not None:
+        _take_over_fields(old.terminator, new.terminator)
+
+
+def _take_over_fields(old: Any, new: Any) -> None:
+    for name, thing in vars(new).items():
+        if isinstance(thing, Block):
+            _take_over_block(getattr(old, name), thing)
+        else:
+            setattr(old, name, thing)
 
 
 class Snapshot:

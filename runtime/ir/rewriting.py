@@ -26,6 +26,7 @@ from d2s.runtime.ir.program import (
     Write,
     Yield,
     map_tree,
+    values_in,
 )
 from d2s.runtime.ir.sources import Source
 
@@ -65,38 +66,34 @@ class Rewriter:
 
     def block(self, block: Block) -> Block:
         """A block with all that is inside it."""
-        made = Block()
-        for op in block.ops:
-            made.ops.extend(self.op(op))
-        made.terminator = None if block.terminator is None else self.terminator(block.terminator)
-        return made
+        ops = list(map(self.op, block.ops))
+        return Block(ops, None if block.terminator is None else self.terminator(block.terminator))
 
-    def op(self, op: Op) -> list[Op]:
-        """The ops in place of one."""
+    def op(self, op: Op) -> Op:
+        """One op."""
         match op:
             case Call():
-                return [self.call(op)]
+                return self._call(op)
             case If():
                 condition = self.value(op.condition)
                 then, orelse = self.block(op.then), self.block(op.orelse)
                 results = list(map(self.define, op.results))
-                return [If(condition, then, orelse, results, self.modes(op.modes), op.location)]
+                return If(condition, then, orelse, results, self.modes(op.modes), op.location)
             case While():
                 inits = self.tree(op.inits)
                 params = list(map(self.define, op.params))
-                test, body = self.block(op.test), self.block(op.body)
+                test, body = self.trip(op)
                 results = list(map(self.define, op.results))
-                return [While(params, inits, test, body, results, self.modes(op.modes), op.location)]
+                return While(params, inits, test, body, results, self.modes(op.modes), op.location)
 
-    def call(self, op: Call) -> Call:
-        """One call."""
+    def trip(self, op: While) -> tuple[Block, Block]:
+        """The test and the body of a loop; the body sees what the test defines."""
+        return self.block(op.test), self.block(op.body)
+
+    def _call(self, op: Call) -> Call:
         args, kwargs = self.tree(op.args), self.tree(op.kwargs)
-        effects = Effects(
-            tuple(filter(_is_value, map(self.value, op.effects.writes))),
-            tuple(filter(_is_value, map(self.value, op.effects.aliases))),
-            op.effects.random,
-            op.effects.ordered,
-        )
+        writes, aliases = (tuple(values_in(self.tree(one))) for one in (op.effects.writes, op.effects.aliases))
+        effects = Effects(writes, aliases, op.effects.random, op.effects.ordered)
         result = map_tree(lambda leaf: self.define(leaf) if isinstance(leaf, Value) else leaf, op.result)
         return Call(op.target, args, kwargs, result, effects, self.modes(op.modes), op.location)
 
@@ -122,10 +119,6 @@ class Rewriter:
 
     def _write(self, write: Write) -> Write:
         return Write(write.kind, self.source(write.source), self.tree(write.value))
-
-
-def _is_value(thing: Any) -> bool:
-    return isinstance(thing, Value)
 
 
 class _WithSources(Rewriter):

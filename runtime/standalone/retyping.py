@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from d2s.runtime.errors import D2SError
+from d2s.runtime.ir.editing import take_over
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import (
     Block,
@@ -26,6 +27,7 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.recording.capture import Convert
+from d2s.runtime.recording.specs import CannotJoinError, join_tensor_types
 from d2s.runtime.standalone.calling import captured_call, is_operand
 
 # As many times a loop is gone through until its carried values keep their types.
@@ -151,25 +153,7 @@ class _WithTypes(Rewriter):
 
 def set_types(program: Program, types: dict[Value, ValueType]) -> None:
     """Have the values of a program be of these types, in place."""
-    new = _WithTypes(types).program(program)
-    _take(program.body, new.body)
-    program.inputs = new.inputs
-
-
-def _take(old: Block, new: Block) -> None:
-    """Give the ops of a block what those of a copy of it have; they stay the same objects."""
-    for mine, other in zip(old.ops, new.ops, strict=True):
-        for my_block, other_block in zip(mine.blocks, other.blocks, strict=True):
-            _take(my_block, other_block)
-        kept = {name: thing for name, thing in vars(mine).items() if isinstance(thing, Block)}
-        vars(mine).update(vars(other) | kept)
-    mine_end, other_end = old.terminator, new.terminator
-    if isinstance(mine_end, Branch) and isinstance(other_end, Branch):
-        _take(mine_end.then, other_end.then)
-        _take(mine_end.orelse, other_end.orelse)
-        mine_end.condition = other_end.condition
-    elif mine_end is not None:
-        vars(mine_end).update(vars(other_end))
+    take_over(program, _WithTypes(types).program(program))
 
 
 def _yields(block: Block) -> list[list[Any]]:
@@ -179,14 +163,13 @@ def _yields(block: Block) -> list[list[Any]]:
 def _joined(op: Op, first: ValueType, second: ValueType) -> ValueType:
     if first == second:
         return first
-    if isinstance(first, TensorType) and isinstance(second, TensorType):
-        same = first.dtype == second.dtype and first.device == second.device
-        if same and len(first.shape) == len(second.shape):
-            sizes = zip(first.shape, second.shape, strict=True)
-            shape = tuple(one if one == other else None for one, other in sizes)
-            return TensorType(first.dtype, shape, first.device, first.requires_grad or second.requires_grad)
-    elif isinstance(first, PythonType) and isinstance(second, PythonType):
+    if isinstance(first, PythonType) and isinstance(second, PythonType):
         return PythonType(object)
+    try:
+        if isinstance(first, TensorType) and isinstance(second, TensorType):
+            return join_tensor_types(first, second)
+    except CannotJoinError:
+        pass  # they differ in more than their sizes
     raise D2SError(f"{_at(op)}: one way gives {first}, another {second} after this edit")
 
 
