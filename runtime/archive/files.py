@@ -13,8 +13,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.modules import (
     Weights,
@@ -26,7 +24,7 @@ from d2s.runtime.archive.modules import (
 )
 from d2s.runtime.archive.programs import decode_capture, encode_capture
 from d2s.runtime.archive.trees import Trees, shown
-from d2s.runtime.archive.weights import decode_weights, encode_weights
+from d2s.runtime.archive.weights import decode_weights, encode_weights, lookup
 from d2s.runtime.errors import D2SError, LoadError
 from d2s.runtime.standalone.module import ROOT, StaticModule
 
@@ -122,14 +120,6 @@ def load_module(path: str | os.PathLike[str]) -> StaticModule:
             raise LoadError(f"{os.fspath(path)} can't be loaded: it is damaged ({type(error).__name__})") from error
 
 
-def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What is said of an archive in its `d2s.json`, after all of it was checked."""
-    load_module(path)
-    with open(path, "rb") as file:
-        manifest: dict[str, Any] = _parsed(_read(file)[_MANIFEST], _MANIFEST)
-    return manifest
-
-
 def _read(file: Any) -> dict[str, bytes]:
     """The members of an archive that count."""
     try:
@@ -158,18 +148,18 @@ def _module(members: dict[str, bytes]) -> StaticModule:
     if not 0 < count <= _MOST_PROGRAMS:
         raise LoadError(f"it can't have {count} programs")
     _refuse_others(members, count)
-    tensors = decode_weights(manifest.any("weights"), members[_WEIGHTS])
-    reader = _Reader(tensors)
-    signature = decode_signature(manifest.get("forward", list), reader.trees)
+    tensor_of = lookup(decode_weights(manifest.any("weights"), members[_WEIGHTS]))
+    trees = Trees({}, tensor_of)
+    signature = decode_signature(manifest.get("forward", list), trees)
     tree = manifest.any("module")
     name = manifest.get("name", str)
     if not name.isidentifier():
         raise LoadError(f"{shown(name)} is no name of a program")
     module = StaticModule(name, class_name(Fields(tree, "the module")), signature)
-    fill_module(module, tree, tensors, reader.trees)
+    fill_module(module, tree, tensor_of, trees)
     parameters = {ROOT, *signature.parameters}
     files = (f"programs/{number}.json" for number in range(count))
-    module.d2s_set_captures([decode_capture(_parsed(members[one], one), parameters, reader.tensor) for one in files])
+    module.d2s_set_captures([decode_capture(_parsed(members[one], one), parameters, tensor_of) for one in files])
     return module
 
 
@@ -179,19 +169,6 @@ def _refuse_others(members: dict[str, bytes], count: int) -> None:
     others, missing = sorted(members.keys() - known), sorted(programs - members.keys())
     if others or missing:
         raise LoadError(f"{shown(others[0])} doesn't belong in it" if others else f"it has no {missing[0]}")
-
-
-class _Reader:
-    """Reads trees in which there are tensors and no values."""
-
-    def __init__(self, tensors: dict[str, torch.Tensor]):
-        self._tensors = tensors
-        self.trees = Trees({}, self.tensor)
-
-    def tensor(self, key: str) -> torch.Tensor:
-        if key not in self._tensors:
-            raise LoadError(f"{shown(key)} is none of the weights")
-        return self._tensors[key]
 
 
 def _parsed(content: bytes, name: str) -> Any:

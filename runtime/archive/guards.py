@@ -9,7 +9,7 @@ import torch
 
 from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.targets import name_of
-from d2s.runtime.archive.trees import Trees, encode_tree, function_named, shown
+from d2s.runtime.archive.trees import Trees, device_named, encode_tree, function_named, shown, thing_of_torch
 from d2s.runtime.errors import D2SError, LoadError
 from d2s.runtime.ir.program import PythonType, TensorType, ValueType
 from d2s.runtime.ir.sources import Argument, Attribute, Item, Member, Source
@@ -54,16 +54,10 @@ def decode_type(text: Any) -> ValueType:
     found = _TENSOR.fullmatch(text)
     if found is None:
         return PythonType(_class(text))
-    dtype = getattr(torch, found[1], None)
-    if not isinstance(dtype, torch.dtype):
-        raise LoadError(f"{shown(found[1])} is no dtype of torch")
+    dtype = thing_of_torch("dtype", found[1])
     shape = tuple(None if size == "?" else int(size) for size in found[2].split(", ")) if found[2] else ()
     check_shape(shape)
-    try:
-        device = torch.device(found[3] or "cpu")
-    except RuntimeError as error:
-        raise LoadError(f"{shown(found[3])} is no device") from error
-    return TensorType(dtype, shape, device, found[4] is not None)
+    return TensorType(dtype, shape, device_named(found[3] or "cpu"), found[4] is not None)
 
 
 def check_shape(shape: tuple[int | None, ...]) -> None:

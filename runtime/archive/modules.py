@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.guards import is_state
-from d2s.runtime.archive.trees import Trees, encode_tree, shown
+from d2s.runtime.archive.trees import TensorOf, Trees, encode_tree, shown
 from d2s.runtime.errors import D2SError, LoadError
 from d2s.runtime.standalone.module import Part, StaticModule
 
@@ -134,14 +133,14 @@ def decode_signature(data: list[Any], trees: Trees) -> inspect.Signature:
         raise LoadError(f"the parameters are none: {error}") from error
 
 
-def fill_module(module: StaticModule, data: Any, tensors: Mapping[str, torch.Tensor], trees: Trees) -> None:
+def fill_module(module: StaticModule, data: Any, tensor_of: TensorOf, trees: Trees) -> None:
     """Give a module the state of such JSON."""
-    _Reader(tensors, trees).fill(module, data, "", 0)
+    _Reader(tensor_of, trees).fill(module, data, "", 0)
 
 
 class _Reader:
-    def __init__(self, tensors: Mapping[str, torch.Tensor], trees: Trees):
-        self._tensors = tensors
+    def __init__(self, tensor_of: TensorOf, trees: Trees):
+        self._tensor_of = tensor_of
         self._trees = trees
         self._parts: dict[str, Part] = {}
 
@@ -157,7 +156,7 @@ class _Reader:
         for name, entry in self._named(fields, "buffers", taken):
             buffer = Fields(entry, f"the buffer {name!r}")
             key = buffer.optional("tensor", str)
-            part.d2s_put("_buffers", name, None if key is None else self.tensor(key))
+            part.d2s_put("_buffers", name, None if key is None else self._tensor_of(key))
             if not buffer.get("persistent", bool):
                 part._non_persistent_buffers_set.add(name)
             if buffer.optional("constant", bool) and isinstance(part, StaticModule):
@@ -188,16 +187,10 @@ class _Reader:
         return part
 
     def _parameter(self, key: Any) -> torch.nn.Parameter:
-        found = self.tensor(key)
+        found = self._tensor_of(key)
         if not isinstance(found, torch.nn.Parameter):
             raise LoadError(f"the weight {shown(key)} is no parameter")
         return found
-
-    def tensor(self, key: Any) -> torch.Tensor:
-        """The weight of this name."""
-        if type(key) is not str or key not in self._tensors:
-            raise LoadError(f"{shown(key)} is none of the weights")
-        return self._tensors[key]
 
 
 def class_name(fields: Fields) -> str:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.guards import (
     decode_guard,
@@ -25,12 +23,22 @@ from d2s.runtime.archive.guards import (
     encode_type,
 )
 from d2s.runtime.archive.targets import name_of
-from d2s.runtime.archive.trees import TensorKey, TensorOf, Trees, encode_tree, function_named, shown
+from d2s.runtime.archive.trees import (
+    TensorKey,
+    TensorOf,
+    Trees,
+    device_named,
+    encode_tree,
+    function_named,
+    shown,
+    thing_of_torch,
+)
 from d2s.runtime.errors import D2SError, LoadError, Location, VerificationError
 from d2s.runtime.ir.editing import all_values
 from d2s.runtime.ir.modes import Autocast, Modes
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import (
+    PLAIN,
     Block,
     Branch,
     Call,
@@ -56,7 +64,6 @@ from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.questions import KINDS_OF_QUESTIONS
 
 _MOST_BLOCKS = 40
-_PLAIN = Modes()
 
 # ------------------------------------------------------------------ writing
 
@@ -91,7 +98,7 @@ def _encode_modes(modes: Modes) -> dict[str, Any]:
         given["grad"] = False
     if modes.inference:
         given["inference"] = True
-    if modes.dtype != _PLAIN.dtype:
+    if modes.dtype != PLAIN.dtype:
         given["dtype"] = str(modes.dtype).removeprefix("torch.")
     if modes.autocast:
         given["autocast"] = [
@@ -114,7 +121,7 @@ class _Writer:
 
     def _op(self, op: Op) -> dict[str, Any]:
         written = self._parts(op)
-        if op.modes != _PLAIN:
+        if op.modes != PLAIN:
             written["modes"] = _encode_modes(op.modes)
         if op.location is not None:
             where = op.location
@@ -224,7 +231,7 @@ def _decode_modes(data: Any) -> Modes:
         grad=True if grad is None else grad,
         inference=bool(inference),
         autocast=tuple(map(_decode_autocast, entered)),
-        dtype=_dtype(dtype or "float32"),
+        dtype=thing_of_torch("dtype", dtype or "float32"),
     )
 
 
@@ -233,18 +240,7 @@ def _decode_autocast(data: Any) -> Autocast:
     if type(data) is not list or [type(one) for one in data] != list(kinds):
         raise LoadError(f"{shown(data)} is no autocast")
     device, dtype, enabled, cache, number = data
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise LoadError(f"{shown(device)} is no device") from error
-    return Autocast(kind, _dtype(dtype), enabled, cache, number)
-
-
-def _dtype(name: str) -> torch.dtype:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
-        raise LoadError(f"{shown(name)} is no dtype of torch")
-    return found
+    return Autocast(device_named(device).type, thing_of_torch("dtype", dtype), enabled, cache, number)
 
 
 class _Reader:
@@ -273,7 +269,7 @@ class _Reader:
 
     def _op(self, data: Any) -> Op:
         fields = Fields(data, "an op")
-        modes = _decode_modes(fields.any("modes")) if "modes" in fields else _PLAIN
+        modes = _decode_modes(fields.any("modes")) if "modes" in fields else PLAIN
         location = _decode_line(fields.get("line", list)) if "line" in fields else None
         if "call" in fields:
             return self._call(fields, modes, location)

@@ -148,10 +148,7 @@ class Trees:
 
     def _named(self, kind: str, name: str) -> Any:
         if kind in _OF_TORCH:
-            found = getattr(torch, name, None) if name.isidentifier() else None
-            if not isinstance(found, _OF_TORCH[kind]):
-                raise LoadError(f"{shown(name)} is no {kind} of torch")
-            return found
+            return thing_of_torch(kind, name)
         match kind:
             case "text":
                 return name
@@ -160,12 +157,36 @@ class Trees:
             case "float":
                 return float(name)
             case "device":
-                return torch.device(name)
+                return device_named(name)
             case "tensor":
                 return self._tensor_of(name)
             case "function":
                 return function_named(name)
         raise LoadError(f"{shown(kind)} is no kind of constant")
+
+
+def thing_of_torch(kind: str, name: str) -> Any:
+    """The dtype, layout or memory format of this name.
+
+    Raises:
+        LoadError: torch has none such.
+    """
+    found = getattr(torch, name, None) if name.isidentifier() else None
+    if not isinstance(found, _OF_TORCH[kind]):
+        raise LoadError(f"{shown(name)} is no {kind} of torch")
+    return found
+
+
+def device_named(name: str) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        LoadError: there can be none such.
+    """
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise LoadError(f"{shown(name)} is no device") from error
 
 
 def function_named(name: Any) -> Any:

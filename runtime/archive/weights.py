@@ -12,7 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from d2s.runtime.archive.fields import Fields
-from d2s.runtime.archive.trees import shown
+from d2s.runtime.archive.trees import TensorOf, shown
 from d2s.runtime.errors import D2SError, LoadError
 
 _PARTS = {torch.complex128: torch.float64}
@@ -97,6 +97,17 @@ def decode_weights(known: Any, numbers: bytes) -> dict[str, torch.Tensor]:
         other = sorted(table.keys() ^ plain.keys())
         raise LoadError(f"the weights are not those of the programs: {shown(other[0] if other else None)}")
     return {name: _tensor(name, plain[name], Fields(one, f"the weight {shown(name)}")) for name, one in table.items()}
+
+
+def lookup(tensors: Mapping[str, torch.Tensor]) -> TensorOf:
+    """What gives the weight of a name; raises LoadError for one that is none."""
+
+    def tensor_of(key: Any) -> torch.Tensor:
+        if type(key) is not str or key not in tensors:
+            raise LoadError(f"{shown(key)} is none of the weights")
+        return tensors[key]
+
+    return tensor_of
 
 
 def _tensor(name: str, data: torch.Tensor, known: Fields) -> torch.Tensor:
