@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import sys
 import types
 import warnings
@@ -17,7 +16,7 @@ from d2s.errors import ConversionError, FallbackWarning
 from d2s.events import tell
 from d2s.fallback import run_in_eager, was_told
 from d2s.programs import DEFAULT, Options, Programs
-from d2s.runtime.backend.execution import Executable
+from d2s.runtime.backend.execution import Executable, takes_positions
 from d2s.runtime.operators.calls import converted
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
@@ -37,8 +36,7 @@ class StaticFunction:
         # The class or module of which it took the place of a method, and that method's name there.
         self.place: tuple[Any, str] | None = None
         self._programs = Programs(function, options)
-        kinds = {parameter.kind for parameter in self._programs.signature.parameters.values()}
-        self._takes_positions = kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        self._takes_positions = takes_positions(self._programs.signature)
         self._count = len(self._programs.parameters)
         self._kept_dynamic = is_kept_dynamic(function)
         self._warned: set[tuple[str, int]] = set()

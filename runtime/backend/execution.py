@@ -28,6 +28,12 @@ CaptureAgain = Callable[[Sequence[Any]], Capture]
 _by_file: weakref.WeakValueDictionary[str, CompiledProgram] = weakref.WeakValueDictionary()
 
 
+def takes_positions(signature: inspect.Signature) -> bool:
+    """Whether as many arguments as there are parameters, all by position, need no binding to them."""
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    return kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
 def place_of(code: types.CodeType, line: int) -> Place | None:
     """The line of the user's that a line of a program's flat function comes from; None for any other code."""
     compiled = _by_file.get(code.co_filename)

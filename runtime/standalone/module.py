@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import torch
 
-from d2s.runtime.backend.execution import Executable
+from d2s.runtime.backend.execution import Executable, takes_positions
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.sources import Member
 from d2s.runtime.recording.capture import Capture
@@ -57,10 +57,9 @@ class StaticModule(Part):
         """`signature` is that of `forward`, without the module itself; `name` is what its programs are called."""
         super().__init__(kind)
         self.d2s_name = name
-        self.d2s_signature = signature
+        self.d2s_set_signature(signature)
         # The buffers that are constants of the programs: no attributes of the user's module.
         self.d2s_constants: set[str] = set()
-        self.d2s_executables: tuple[Executable, ...] = ()
         # Those that were made of these, for tensors that ask for gradients otherwise or are elsewhere.
         self.d2s_adapted: tuple[Executable, ...] = ()
 
@@ -73,7 +72,8 @@ class StaticModule(Part):
 
     def d2s_set_signature(self, signature: inspect.Signature) -> None:
         """Have `forward` take these arguments; the programs are to be set then."""
-        self.d2s_signature, self.d2s_executables = signature, ()
+        self.d2s_signature, self.d2s_takes_positions = signature, takes_positions(signature)
+        self.d2s_executables: tuple[Executable, ...] = ()
 
     def d2s_set_captures(self, captures: Iterable[Capture]) -> None:
         """Have these programs in place of those that are there."""
@@ -104,9 +104,7 @@ class StaticModule(Part):
         Raises:
             D2SError: no program is for these arguments, or for the modes that the module and torch are in.
         """
-        bound = self.d2s_signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments = (self, *bound.arguments.values())
+        arguments = (self, *self.d2s_bound(args, kwargs))
         for executable in (*self.d2s_executables, *self.d2s_adapted):
             inputs = executable.inputs_for(*arguments)
             if inputs is not None:
@@ -117,6 +115,14 @@ class StaticModule(Part):
                 self.d2s_adapted = (*self.d2s_adapted, other)
                 return other.run(other.inputs_for(*arguments) or (), arguments)
         raise D2SError(self._no_program())
+
+    def d2s_bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterable[Any]:
+        """The arguments of a call in the order of the parameters; every step here is paid at each call."""
+        if not kwargs and self.d2s_takes_positions and len(args) == len(self.d2s_signature.parameters):
+            return args
+        bound = self.d2s_signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.arguments.values()
 
     def _no_program(self) -> str:
         known = "; or ".join(dict.fromkeys(map(_signature_text, self.d2s_executables))) or "nothing"
