@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from d2s.errors import D2SError
+from d2s.runtime.ir.program import covers_shape
 from d2s.runtime.ir.sources import Argument, Item, Source
 from d2s.runtime.recording.dynamic import Dynamic
 
@@ -57,10 +58,9 @@ class InputSpec:
 
     def fits(self, thing: object) -> bool:
         """Whether an argument is as is said here."""
-        if not isinstance(thing, torch.Tensor) or thing.dim() != len(self.shape):
+        if not isinstance(thing, torch.Tensor):
             return False
-        sizes = zip(self.shape, thing.shape, strict=True)
-        return self.dtype in (None, thing.dtype) and all(size in (None, given) for size, given in sizes)
+        return self.dtype in (None, thing.dtype) and covers_shape(self.shape, thing.shape)
 
     def example(self) -> torch.Tensor:
         """A tensor that fits."""

@@ -33,6 +33,7 @@ from d2s.runtime.recording.guards import (
     IsTensor,
     IsValue,
 )
+from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.torch_internals import AUTOCAST_DEVICES, any_autocast, storage_key, tensor_check
 
@@ -202,7 +203,7 @@ class _Printer:
             found = read(source, self.arguments)
         except LOST:
             return check.stand_in()
-        return found if type(found) is check.cls and _type_of(found, check) == check.type else check.stand_in()
+        return found if type(found) is check.cls and check.type.covers(type_of(found)) else check.stand_in()
 
     # -------------------------------------------------------------- inputs
 
@@ -236,11 +237,3 @@ class _Printer:
             return storage_key(read(source, self.arguments))
         except LOST:
             return source
-
-
-def _type_of(tensor: torch.Tensor, check: IsTensor) -> TensorType:
-    """The type of a tensor, but for the sizes that the check leaves open."""
-    shape = tuple(tensor.shape)
-    if len(shape) == len(check.type.shape):
-        shape = tuple(None if size is None else found for size, found in zip(check.type.shape, shape, strict=True))
-    return TensorType(tensor.dtype, shape, tensor.device, tensor.requires_grad)

@@ -23,8 +23,8 @@ A value need not be a tensor: it may be any Python object that is known only whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -41,6 +41,11 @@ def _shape_text(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
+def covers_shape(known: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    """Whether a shape, in which None is any size, is also the other."""
+    return len(known) == len(other) and all(size in (None, found) for size, found in zip(known, other, strict=True))
+
+
 @dataclass(frozen=True)
 class TensorType:
     """What is known about a tensor before the program runs; None in `shape` is an unknown size."""
@@ -52,6 +57,10 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{str(self.dtype).removeprefix('torch.')}{_shape_text(self.shape)}"
+
+    def covers(self, other: TensorType) -> bool:
+        """Whether what is of the other type is also of this one."""
+        return replace(other, shape=self.shape) == self and covers_shape(self.shape, other.shape)
 
 
 @dataclass(frozen=True)
@@ -67,13 +76,8 @@ class ArrayType:
 
     def covers(self, other: ArrayType) -> bool:
         """Whether what is of the other type is also of this one."""
-        sizes = zip(self.shape, other.shape, strict=False)
-        return (
-            self.kind is other.kind
-            and self.dtype == other.dtype
-            and len(self.shape) == len(other.shape)
-            and all(size in (None, found) for size, found in sizes)
-        )
+        same = self.kind is other.kind and self.dtype == other.dtype
+        return same and covers_shape(self.shape, other.shape)
 
 
 @dataclass(frozen=True)

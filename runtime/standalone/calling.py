@@ -38,7 +38,8 @@ def captured_call(
 ) -> tuple[Capture, dict[Source, Value]]:
     """The program of `function(*args, **kwargs)`, and which values its inputs are; others are state of the function.
 
-    The values among the arguments are tensors or numbers of any value and, where their type says so, of any size.
+    The values among the arguments, each of which `is_operand`, are taken to be any, and of any size where their type
+    says so.
 
     Raises:
         D2SError: the call fails, or can't be part of a program, or ends in more than one way.
@@ -93,9 +94,8 @@ def _example(kind: ValueType) -> Any:
         leaf = IsTensor(torch.Tensor, kind, None, True).example()
         # What is computed in a program is no leaf.
         return leaf.view_as(leaf) if kind.requires_grad else leaf
-    if isinstance(kind, PythonType) and kind.python_type in _NUMBERS:
-        return kind.python_type(1)
-    raise D2SError(f"a call on a value of type {kind} can't be captured: only tensors, ints and floats are taken")
+    assert isinstance(kind, PythonType)
+    return kind.python_type(1)
 
 
 def _dynamic(sources: dict[Source, Value]) -> Dynamic:

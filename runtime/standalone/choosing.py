@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from d2s.runtime.errors import D2SError
-from d2s.runtime.ir.program import Input, TensorType, Tree, Value
+from d2s.runtime.ir.program import Input, TensorType, Tree, Value, covers_shape
 from d2s.runtime.ir.sources import LOST, Argument, Source, prefixes, read
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, IsValue
@@ -72,7 +72,4 @@ def _fits(entry: Input, tree: Tree) -> bool:
     kind = tree.type if isinstance(tree, Value) else None
     if not isinstance(wanted, TensorType):
         return not isinstance(kind, TensorType)
-    if not isinstance(kind, TensorType) or len(kind.shape) != len(wanted.shape):
-        return False
-    sizes = zip(wanted.shape, kind.shape, strict=True)
-    return kind.dtype == wanted.dtype and all(size in (None, given) for size, given in sizes)
+    return isinstance(kind, TensorType) and kind.dtype == wanted.dtype and covers_shape(wanted.shape, kind.shape)

@@ -23,7 +23,6 @@ from d2s.runtime.ir.editing import (
 )
 from d2s.runtime.ir.names import display_name, qualified_name
 from d2s.runtime.ir.program import (
-    ORDERED,
     Block,
     Call,
     Effects,
@@ -264,11 +263,11 @@ class Editor:
         program = capture.program
         if not all(map(is_operand, values_in((args, kwargs)))):
             return self._called_as_it_is(program, at, function, args, kwargs)
-        if isinstance(function, torch.nn.Module):
-            self._closing.take(function, type(function).__name__.lower())
         if isinstance(function, StaticModule | Executable):
             new, sources = self._taken(function, args, kwargs)
         else:
+            if isinstance(function, torch.nn.Module):
+                self._closing.take(function, type(function).__name__.lower())
             captured, sources = captured_call(function, args, kwargs, at.modes, self._convert)
             new = self._closing.capture(captured)
         given = {}
@@ -284,7 +283,7 @@ class Editor:
         """A call on objects that are known only when the program runs: it may do anything to them."""
         operands = tuple(dict.fromkeys(values_in((args, kwargs))))
         result = Value(fresh_number(program), PythonType(object))
-        effects = Effects(writes=operands, aliases=operands, ordered=ORDERED.ordered)
+        effects = Effects(writes=operands, aliases=operands, ordered=True)
         return result, [Call(function, tuple(args), dict(kwargs), result, effects, at.modes)]
 
     def _taken(

@@ -14,7 +14,11 @@ def merged(captures: Iterable[Capture]) -> list[Capture]:
     found: dict[object, Capture] = {}
     for capture in captures:
         key = canonical(capture.program), capture.asks_of
-        first = found.setdefault(key, capture)
-        kept = [guard for guard in first.guards if guard in capture.guards]
-        found[key] = replace(first, guards=kept, any_grad_mode=first.any_grad_mode or capture.any_grad_mode)
+        found[key] = _both(found[key], capture) if key in found else capture
     return list(found.values())
+
+
+def _both(first: Capture, second: Capture) -> Capture:
+    checks = {guard.source: guard.check for guard in second.guards}
+    kept = [guard for guard in first.guards if checks.get(guard.source) == guard.check]
+    return replace(first, guards=kept, any_grad_mode=first.any_grad_mode or second.any_grad_mode)
