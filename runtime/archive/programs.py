@@ -82,6 +82,7 @@ def encode_capture(capture: Capture, key: TensorKey) -> dict[str, Any]:
         "asks_of": sorted(capture.asks_of),
         "any_grad_mode": capture.any_grad_mode,
         "values": {str(value): encode_type(value.type) for value in all_values(program)},
+        "names": {str(value): program.names[value] for value in all_values(program) if value in program.names},
         "inputs": [
             {"value": f"%{one.value}", "at": encode_source(one.source), "role": one.role.value}
             for one in program.inputs
@@ -197,7 +198,8 @@ def decode_capture(data: Any, parameters: set[str], tensor_of: TensorOf) -> Capt
     if not name.isidentifier():
         raise LoadError(f"{shown(name)} is no name of a program")
     inputs = [reader.input(one) for one in fields.get("inputs", list)]
-    program = Program(name, inputs, reader.block(fields.any("body")), _decode_modes(fields.any("modes")))
+    modes, names = _decode_modes(fields.any("modes")), _decode_names(fields, values)
+    program = Program(name, inputs, reader.block(fields.any("body")), modes, names)
     guards = [decode_guard(one, parameters, reader.trees) for one in fields.get("guards", list)]
     try:
         verify(program)
@@ -218,6 +220,15 @@ def _decode_value(name: str, kind: Any) -> Value:
     if str(value) != name:
         raise LoadError(f"{shown(name)} is not what a value of its type is called")
     return value
+
+
+def _decode_names(fields: Fields, values: dict[str, Value]) -> dict[Value, str]:
+    """What the values were called in the code that they come from."""
+    names = fields.optional("names", dict) or {}
+    for name, called in names.items():
+        if name not in values or type(called) is not str or not called.isidentifier():
+            raise LoadError(f"{shown(called)} is no variable of the program")
+    return {values[name]: called for name, called in names.items()}
 
 
 def _decode_modes(data: Any) -> Modes:

@@ -316,12 +316,16 @@ class Input:
 
 @dataclass(eq=False)
 class Program:
-    """One function captured for one signature; `modes` are those that it is called in."""
+    """One function captured for one signature; `modes` are those that it is called in.
+
+    `names` are what the user's code called some of the values, for those who read it.
+    """
 
     name: str
     inputs: list[Input] = field(default_factory=list)
     body: Block = field(default_factory=Block)
     modes: Modes = PLAIN
+    names: dict[Value, str] = field(default_factory=dict)
 
     def writes(self) -> Iterator[Write]:
         """What the ends of the program leave changed in the user's objects."""

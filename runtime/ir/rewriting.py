@@ -62,7 +62,7 @@ class Rewriter:
     def program(self, program: Program) -> Program:
         """A whole program."""
         inputs = [Input(self.define(one.value), self.source(one.source), one.role) for one in program.inputs]
-        return Program(program.name, inputs, self.block(program.body), self.modes(program.modes))
+        return Program(program.name, inputs, self.block(program.body), self.modes(program.modes), dict(program.names))
 
     def block(self, block: Block) -> Block:
         """A block with all that is inside it."""

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.execution import Executable
-from d2s.runtime.ir.program import Program
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import LOST, read
 from d2s.runtime.recording.capture import Capture
@@ -43,7 +42,7 @@ def _in_this_mode(capture: Capture) -> Capture:
     if not capture.any_grad_mode or program.modes.grad is torch.is_grad_enabled():
         return capture
     modes = replace(program.modes, grad=torch.is_grad_enabled())
-    return replace(capture, program=Program(program.name, program.inputs, program.body, modes))
+    return replace(capture, program=replace(program, modes=modes))
 
 
 class _Adapting:

@@ -12,6 +12,7 @@ import torch
 
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import D2SError
+from d2s.runtime.ir.hints import names_of_values
 from d2s.runtime.ir.program import Program
 from d2s.runtime.ir.rewriting import with_sources
 from d2s.runtime.ir.sources import (
@@ -121,6 +122,7 @@ class Closing:
     def capture(self, captured: Capture) -> Capture:
         """A program and its guards with the new paths."""
         program = with_sources(captured.program, self.source)
+        program.names = captured.program.names or names_of_values(captured.program)
         state = {entry.source for entry in captured.program.inputs}
         kept = [self._guard(guard) for guard in captured.guards if self._is_kept(guard, state)]
         return replace(captured, program=program, guards=[guard for guard in kept if guard is not None])

@@ -1,0 +1,135 @@
+"""What the user's code called the values of a program, as far as its source lines tell."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import zip_longest
+from typing import Any
+
+from d2s.runtime.errors import Location
+from d2s.runtime.ir.program import (
+    Block,
+    Branch,
+    Call,
+    Condition,
+    Continue,
+    If,
+    Op,
+    Program,
+    Value,
+    While,
+    Yield,
+    walk_ops,
+)
+from d2s.runtime.ir.sources import Argument
+
+# The name of a variable, or a tuple of such for a tuple of targets; None for anything else.
+Target = Any
+
+
+def names_of_values(program: Program) -> dict[Value, str]:
+    """The variables that values were assigned to; arguments have their own names."""
+    names = {one.value: one.source.name for one in program.inputs if isinstance(one.source, Argument)}
+    _name_block(program.body, names)
+    while _name_joins(program, names):
+        pass
+    return names
+
+
+def _name_block(block: Block, names: dict[Value, str]) -> None:
+    for op, following in zip_longest(block.ops, block.ops[1:]):
+        if isinstance(op, Call) and op.location and (following is None or following.location != op.location):
+            _name_results(_target_at(op.location), op.result, names)
+        for inner in op.blocks:
+            _name_block(inner, names)
+    if isinstance(block.terminator, Branch):
+        _name_block(block.terminator.then, names)
+        _name_block(block.terminator.orelse, names)
+
+
+def _name_results(target: Target, result: Any, names: dict[Value, str]) -> None:
+    if isinstance(target, str) and isinstance(result, Value):
+        names.setdefault(result, target)
+    elif isinstance(target, str) and isinstance(result, tuple):
+        for part in result:
+            _name_results(target, part, names)
+    elif isinstance(target, tuple) and isinstance(result, tuple) and len(target) == len(result):
+        for one, part in zip(target, result, strict=True):
+            _name_results(one, part, names)
+
+
+# ------------------------------------------------------------------ joins
+
+
+def _name_joins(program: Program, names: dict[Value, str]) -> bool:
+    """Give results and carried values the name of what becomes them; whether any was given."""
+    before = len(names)
+    for op in walk_ops(program.body):
+        for value, sources in _joined(op):
+            found = [names[source] for source in sources if isinstance(source, Value) and source in names]
+            if value not in names and found:
+                names[value] = found[0]
+    return len(names) > before
+
+
+def _joined(op: Op) -> Iterator[tuple[Value, list[Any]]]:
+    """Each value that is joined of others, with those, the newest assignment first."""
+    if isinstance(op, If):
+        for index, result in enumerate(op.results):
+            yield result, [yielded[index] for block in op.blocks for yielded in _ends(block)]
+    elif isinstance(op, While):
+        for index, param in enumerate(op.params):
+            yield param, [*(carried[index] for carried in _ends(op.body)), op.inits[index]]
+        for index, result in enumerate(op.results):
+            yield result, [exits[index] for exits in _ends(op.test)]
+
+
+def _ends(block: Block) -> Iterator[list[Any]]:
+    for leaf in block.leaves():
+        match leaf.terminator:
+            case Yield(values) | Continue(values):
+                yield values
+            case Condition(_, exits):
+                yield exits
+
+
+# ------------------------------------------------------------------ lines
+
+
+def _target_at(location: Location) -> Target:
+    """What the statement at a line assigns to."""
+    lines = linecache.getlines(location.filename)
+    return _targets("".join(lines)).get(location.line) if lines else None
+
+
+@lru_cache(maxsize=64)
+def _targets(source: str) -> dict[int, Target]:
+    """By line, what the innermost statement there assigns to."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return {}
+    found: dict[int, Target] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+                last = node.end_lineno or node.lineno
+            case ast.For(target=target):
+                last = node.iter.end_lineno or node.lineno
+            case _:
+                continue
+        for line in range(node.lineno, last + 1):
+            found[line] = _target(target)
+    return found
+
+
+def _target(node: ast.expr) -> Target:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return tuple(map(_target, parts))
+    return None
