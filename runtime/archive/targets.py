@@ -143,6 +143,9 @@ def _of_torch() -> Iterator[tuple[str, Any]]:
             yield name, function
     for name in _MORE_OF_TORCH:
         yield f"torch.{name}", operator.attrgetter(name)(torch)
+    for name, kind in vars(torch.return_types).items():
+        if isinstance(kind, type):
+            yield f"torch.return_types.{name}", kind
     for name in dir(torch.nn.init):
         if name.endswith("_") and not name.startswith("_"):
             yield f"torch.nn.init.{name}", getattr(torch.nn.init, name)

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ import torch
 from d2s.runtime.backend.generated import run_source
 from d2s.runtime.errors import Location, RaisedAfterWrites
 from d2s.runtime.ir.liveness import deaths, terminator_uses
-from d2s.runtime.ir.modes import Modes
+from d2s.runtime.ir.modes import entering, stays
 from d2s.runtime.ir.names import infix_symbol, qualified_name
 from d2s.runtime.ir.program import (
     Block,
@@ -123,10 +123,10 @@ class _Printer:
         if modes == outside:
             self._op(*steps[0])
             return 1
-        context, self._modes = _entering(outside, modes)
+        context, self._modes = entering(outside, modes)
         count = 0
         with self._indented(f"with {context}:"):
-            while count < len(steps) and _stays(self._modes, outside, steps[count][0].modes):
+            while count < len(steps) and stays(self._modes, outside, steps[count][0].modes):
                 count += self._run_of_ops(steps[count:])
         self._modes = outside
         return count
@@ -252,28 +252,6 @@ class _Printer:
             self._constant_names[id(value)] = name
             self.constants[name] = value
         return name
-
-
-def _entering(outside: Modes, inside: Modes) -> tuple[str, Modes]:
-    """The context that brings one mode of `inside` about, and the modes in it."""
-    if inside.autocast != outside.autocast:
-        assert inside.is_inside(outside), "autocast is left before it is entered"
-        new = inside.autocast[len(outside.autocast)]
-        text = f"torch.autocast({new.device!r}, {new.dtype}, {new.enabled}, {new.cache})"
-        return text, replace(outside, autocast=(*outside.autocast, new))
-    if inside.inference != outside.inference:
-        grad = not inside.inference
-        return f"torch.inference_mode({inside.inference})", replace(outside, inference=inside.inference, grad=grad)
-    return f"torch.set_grad_enabled({inside.grad})", inside
-
-
-def _stays(entered: Modes, outside: Modes, modes: Modes) -> bool:
-    """Whether an op in these modes still runs in the mode that was entered from `outside`."""
-    if entered.autocast != outside.autocast:
-        return modes.is_inside(entered)
-    if entered.inference != outside.inference:
-        return modes.is_inside(outside) and modes.inference == entered.inference
-    return modes.is_inside(outside) and (modes.inference, modes.grad) == (entered.inference, entered.grad)
 
 
 def _values(ending: Terminator) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,6 +17,12 @@ class Autocast:
     enabled: bool = True
     cache: bool = True
     number: int = 0
+
+    def context(self) -> str:
+        """What enters it, as source."""
+        flags = {"enabled": self.enabled, "cache_enabled": self.cache}
+        others = [f"{name}=False" for name, on in flags.items() if not on]
+        return f"torch.autocast({', '.join([repr(self.device), str(self.dtype), *others])})"
 
     def __str__(self) -> str:
         return f"autocast {self.device} {str(self.dtype).removeprefix('torch.')}" if self.enabled else "no autocast"
@@ -66,3 +72,24 @@ class Modes:
         elif not self.grad:
             names.append("no_grad")
         return ", ".join(names)
+
+
+def entering(outside: Modes, inside: Modes) -> tuple[str, Modes]:
+    """The context that brings one mode of `inside` about, and the modes in it."""
+    if inside.autocast != outside.autocast:
+        assert inside.is_inside(outside), "autocast is left before it is entered"
+        new = inside.autocast[len(outside.autocast)]
+        return new.context(), replace(outside, autocast=(*outside.autocast, new))
+    if inside.inference != outside.inference:
+        grad = not inside.inference
+        return f"torch.inference_mode({inside.inference})", replace(outside, inference=inside.inference, grad=grad)
+    return "torch.enable_grad()" if inside.grad else "torch.no_grad()", inside
+
+
+def stays(entered: Modes, outside: Modes, modes: Modes) -> bool:
+    """Whether an op in these modes still runs in the mode that was entered from `outside`."""
+    if entered.autocast != outside.autocast:
+        return modes.is_inside(entered)
+    if entered.inference != outside.inference:
+        return modes.is_inside(outside) and modes.inference == entered.inference
+    return modes.is_inside(outside) and (modes.inference, modes.grad) == (entered.inference, entered.grad)

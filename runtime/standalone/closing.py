@@ -12,7 +12,6 @@ import torch
 
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import D2SError
-from d2s.runtime.ir.hints import names_of_values
 from d2s.runtime.ir.program import Program
 from d2s.runtime.ir.rewriting import with_sources
 from d2s.runtime.ir.sources import (
@@ -29,6 +28,7 @@ from d2s.runtime.ir.sources import (
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsSame, IsTensor
 from d2s.runtime.recording.lifting import LEAVES, attribute_source
+from d2s.runtime.source.hints import names_of_values
 from d2s.runtime.standalone.grad_modes import for_any_grad_mode
 from d2s.runtime.standalone.merging import merged
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule, copied

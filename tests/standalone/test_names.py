@@ -3,6 +3,7 @@
 import torch
 
 import d2s
+from d2s.runtime.ir.program import While
 from d2s.standalone import standalone
 
 
@@ -26,8 +27,8 @@ def test_values_have_the_names_of_the_variables():
     program = module.programs[0].program
     assert {"x", "total", "low", "high"} <= _names(program)
     branch, loop = (op for op in program.body.ops if op.blocks)
-    assert [program.names[result] for result in branch.results] == ["total"]
-    assert [program.names[param] for param in loop.params] == ["total"]
+    assert isinstance(loop, While)
+    assert [program.names[value] for value in (*branch.results, *loop.params, *loop.results)] == ["total"] * 3
 
 
 def test_an_archive_keeps_them(tmp_path):

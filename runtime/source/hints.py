@@ -19,12 +19,14 @@ from d2s.runtime.ir.program import (
     If,
     Op,
     Program,
+    PythonType,
     Value,
     While,
     Yield,
     walk_ops,
 )
 from d2s.runtime.ir.sources import Argument
+from d2s.runtime.recording.attempts import attempt
 
 # The name of a variable, or a tuple of such for a tuple of targets; None for anything else.
 Target = Any
@@ -42,7 +44,11 @@ def names_of_values(program: Program) -> dict[Value, str]:
 def _name_block(block: Block, names: dict[Value, str]) -> None:
     for op, following in zip_longest(block.ops, block.ops[1:]):
         if isinstance(op, Call) and op.location and (following is None or following.location != op.location):
-            _name_results(_target_at(op.location), op.result, names)
+            target, is_loop = _target_at(op.location)
+            # An attempt gives its answer last; the flags of a loop are at its line, but are none of its variables.
+            result = op.result[-1] if op.target is attempt else op.result
+            if not (is_loop and isinstance(result, Value) and result.type == PythonType(bool)):
+                _name_results(target, result, names)
         for inner in op.blocks:
             _name_block(inner, names)
     if isinstance(block.terminator, Branch):
@@ -68,14 +74,14 @@ def _name_joins(program: Program, names: dict[Value, str]) -> bool:
     """Give results and carried values the name of what becomes them; whether any was given."""
     before = len(names)
     for op in walk_ops(program.body):
-        for value, sources in _joined(op):
+        for value, sources in joined_values(op):
             found = [names[source] for source in sources if isinstance(source, Value) and source in names]
             if value not in names and found:
                 names[value] = found[0]
     return len(names) > before
 
 
-def _joined(op: Op) -> Iterator[tuple[Value, list[Any]]]:
+def joined_values(op: Op) -> Iterator[tuple[Value, list[Any]]]:
     """Each value that is joined of others, with those, the newest assignment first."""
     if isinstance(op, If):
         for index, result in enumerate(op.results):
@@ -99,20 +105,20 @@ def _ends(block: Block) -> Iterator[list[Any]]:
 # ------------------------------------------------------------------ lines
 
 
-def _target_at(location: Location) -> Target:
-    """What the statement at a line assigns to."""
+def _target_at(location: Location) -> tuple[Target, bool]:
+    """What the statement at a line assigns to, and whether it is a loop."""
     lines = linecache.getlines(location.filename)
-    return _targets("".join(lines)).get(location.line) if lines else None
+    return _targets("".join(lines)).get(location.line, (None, False)) if lines else (None, False)
 
 
 @lru_cache(maxsize=64)
-def _targets(source: str) -> dict[int, Target]:
-    """By line, what the innermost statement there assigns to."""
+def _targets(source: str) -> dict[int, tuple[Target, bool]]:
+    """By line, what the innermost statement there assigns to, and whether it is a loop."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return {}
-    found: dict[int, Target] = {}
+    found: dict[int, tuple[Target, bool]] = {}
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
@@ -122,7 +128,7 @@ def _targets(source: str) -> dict[int, Target]:
             case _:
                 continue
         for line in range(node.lineno, last + 1):
-            found[line] = _target(target)
+            found[line] = _target(target), isinstance(node, ast.For)
     return found
 
 

@@ -1,0 +1,104 @@
+"""Which variable each value is in: the one that it had in the user's code, as far as that holds what it should.
+
+In a program every value is a name of its own; in Python the values of a variable follow each other. Values may share
+a variable if it holds the right one wherever it is read. `holding` finds where it does not.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Collection, Iterator
+
+from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, walk_ops
+from d2s.runtime.source.hints import joined_values
+from d2s.runtime.source.holding import first_wrong_read
+
+# A value and one that it becomes where paths join.
+_Join = tuple[Value, Value]
+_NOT_VARIABLES = frozenset({*keyword.kwlist, *dir(builtins)})
+
+
+def variables(
+    program: Program, given: dict[Value, str], inlined: Collection[Value], reserved: Collection[str]
+) -> dict[Value, str]:
+    """The variable of every value that has one: not those that are inlined.
+
+    `given` are those of the inputs, as far as they are in variables; nothing is called as what is `reserved`.
+    """
+    taken = {*reserved, *given.values()}
+    joins = list(_joins(program))
+    called = _called(program, joins, inlined, set(given.values()), taken)
+    names = {value: name for value, name in called.items() if value not in inlined} | given
+    while (wrong := first_wrong_read(program, names, inlined)) is not None:
+        _split(joins, names, wrong, given, taken)
+    return names
+
+
+def _called(
+    program: Program, joins: list[_Join], inlined: Collection[Value], arguments: set[str], taken: set[str]
+) -> dict[Value, str]:
+    """What each value is called: as the user did, or as what it becomes, or by the op that makes it."""
+    allowed = {
+        name: name if name in arguments else _free(name, taken) for name in dict.fromkeys(program.names.values())
+    }
+    called = {value: allowed[name] for value, name in program.names.items()}
+    for value, op in _defined(program):
+        if value not in called and value not in inlined:
+            unnamed = {one for join in joins for one in join if one not in called and one not in inlined}
+            called |= dict.fromkeys(_web(joins, value, unnamed), _free(_described(value, op), taken))
+    return called
+
+
+def _joins(program: Program) -> Iterator[_Join]:
+    for op in walk_ops(program.body):
+        for value, sources in joined_values(op):
+            yield from ((value, source) for source in sources if isinstance(source, Value))
+
+
+def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
+    for op in walk_ops(program.body):
+        yield from ((value, op) for value in (*getattr(op, "params", ()), *op.results))
+
+
+def _described(value: Value, op: Op) -> str:
+    """A name for a value that the user had none for."""
+    if isinstance(value.type, PythonType):
+        return "flag" if value.type.python_type is bool else "number"
+    if isinstance(op, Call):
+        name = getattr(op.target, "__name__", "").strip("_")
+        return name if name.isidentifier() and len(name) > 2 else "tensor"
+    return "chosen" if isinstance(op, If) else "carried"
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    """A name that nothing has yet; it is taken then."""
+    stem = f"{wanted}_" if wanted in _NOT_VARIABLES else wanted
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem.rstrip('_')}_{number}"
+    taken.add(name)
+    return name
+
+
+def _split(
+    joins: list[_Join], names: dict[Value, str], wrong: Value, given: Collection[Value], taken: set[str]
+) -> None:
+    """Have fewer values in the variable of one that was read where it is not in it."""
+    sharing = {value for value, name in names.items() if name == names[wrong]}
+    assert len(sharing) > 1, f"{wrong} is not where it is read"
+    web = _web(joins, wrong, sharing)
+    if web & set(given) or web == sharing:
+        web = {wrong} - set(given) or sharing - set(given)
+    names.update(dict.fromkeys(web, _free(re.sub(r"_\d+$", "", names[wrong]), taken)))
+
+
+def _web(joins: list[_Join], start: Value, among: set[Value]) -> set[Value]:
+    """The values that become each other where paths join."""
+    edges = [join for join in joins if set(join) <= among]
+    web = {start}
+    while more := {one for edge in edges if web & set(edge) for one in edge} - web:
+        web |= more
+    return web

@@ -1,0 +1,251 @@
+"""The body of a function that does what a program does, in plain statements of Python."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from d2s.runtime.errors import Location
+from d2s.runtime.ir.modes import Modes, entering, stays
+from d2s.runtime.ir.program import (
+    Block,
+    Branch,
+    Call,
+    Condition,
+    Continue,
+    If,
+    Op,
+    Program,
+    Raise,
+    Return,
+    Terminator,
+    Value,
+    While,
+    Write,
+    WriteKind,
+    Yield,
+    raises,
+)
+from d2s.runtime.source.conditions import is_constant, negated, truth
+from d2s.runtime.source.expressions import Expressions
+from d2s.runtime.source.lines import Lines
+from d2s.runtime.source.trees import expression
+
+_Finish = Callable[[Terminator], None]
+
+
+class Statements:
+    """Prints a program's blocks into `lines`."""
+
+    def __init__(self, program: Program, expressions: Expressions, lines: Lines):
+        self._program = program
+        self._expressions = expressions
+        self._lines = lines
+        self._modes: Modes = program.modes
+
+    def print_body(self) -> None:
+        """Print all of the program."""
+        self._block(self._program.body, self._leave, leaves=True)
+
+    # -------------------------------------------------------------- blocks
+
+    def _block(self, block: Block, finish: _Finish, leaves: bool = False) -> None:
+        """Print a block's ops, then its end by `finish`, after which nothing follows if it `leaves`."""
+        ops = [op for op in block.ops if not self._expressions.is_inlined(op)]
+        while ops:
+            ops = ops[self._run_of_ops(ops) :]
+        end = block.terminator
+        assert end is not None
+        if isinstance(end, Branch):
+            self._fork(end, finish, leaves)
+        elif isinstance(end, Raise):
+            self._writes(end.writes)
+            self._statement(ast.Raise(self._tree(end.exception)))
+        else:
+            finish(end)
+
+    def _fork(self, fork: Branch, finish: _Finish, leaves: bool) -> None:
+        condition = truth(self._tree(fork.condition))
+        if raises(fork.orelse):
+            with self._head("if", negated(condition)):
+                self._block(fork.orelse, finish, leaves)
+            self._block(fork.then, finish, leaves)
+        else:
+            with self._head("if", condition):
+                self._block(fork.then, finish, leaves)
+            with self._lines.under(None if leaves or raises(fork.then) else "else:"):
+                self._block(fork.orelse, finish, leaves)
+
+    def _run_of_ops(self, ops: Sequence[Op]) -> int:
+        """Print the first ops, as many as run in a mode that is entered before them; how many they are."""
+        outside, modes = self._modes, ops[0].modes
+        if modes == outside:
+            self._op(ops[0])
+            return 1
+        context, self._modes = entering(outside, modes)
+        count = 0
+        with self._lines.under(f"with {context}:"):
+            while count < len(ops) and stays(self._modes, outside, ops[count].modes):
+                count += self._run_of_ops(ops[count:])
+        self._modes = outside
+        return count
+
+    def _leave(self, end: Terminator) -> None:
+        assert isinstance(end, Return)
+        self._writes(end.writes)
+        self._statement(ast.Return(self._tree(end.value)))
+
+    # -------------------------------------------------------------- ops
+
+    def _op(self, op: Op) -> None:
+        match op:
+            case Call():
+                self._call(op)
+            case If():
+                self._if(op)
+            case While():
+                self._while(op)
+
+    def _call(self, op: Call) -> None:
+        if self._expressions.is_attempt(op):
+            return self._attempt(op)
+        if self._expressions.is_used(op):
+            target = self._target(op.result)
+            self._statement(ast.Assign([target], self._expressions.call(op)), op.location)
+        else:
+            self._statement(self._expressions.statement(op), op.location)
+
+    def _target(self, result: Any) -> ast.expr:
+        if isinstance(result, tuple):
+            return ast.Tuple(list(map(self._target, result)), ast.Store())
+        return ast.Name(self._expressions.name(result) or "_", ast.Store())
+
+    def _attempt(self, op: Call) -> None:
+        """A call that may raise: whether it did, what that says, and its answer."""
+        kind, function, *args = op.args
+        failed, message, answer = op.result
+        inner = Call(function, tuple(args), op.kwargs)
+        with self._lines.under("try:", op.location):
+            written = self._expressions.call(inner)
+            used = self._is_used(answer)
+            self._statement(ast.Assign([self._target(answer)], written) if used else ast.Expr(written))
+        error = self._expressions.unused("error")
+        kinds = ast.unparse(self._tree(kind))
+        with self._lines.under(f"except {kinds} as {error}:" if self._is_used(message) else f"except {kinds}:"):
+            text = expression(f"str({error}.args[0]) if {error}.args else ''")
+            self._assign([failed, message, answer], [ast.Constant(True), text, ast.Constant(None)])
+        with self._lines.under("else:"):
+            self._assign([failed, message], [ast.Constant(False), ast.Constant("")])
+
+    def _is_used(self, value: Any) -> bool:
+        return self._expressions.name(value) is not None
+
+    def _assign(self, targets: Sequence[Any], values: Sequence[ast.expr]) -> None:
+        """Assign what is used afterwards."""
+        for target, value in zip(targets, values, strict=True):
+            if self._is_used(target):
+                self._statement(ast.Assign([self._target(target)], value))
+
+    def _if(self, op: If) -> None:
+        condition = truth(self._tree(op.condition))
+        then, orelse = (self._printed(block, op.results) for block in op.blocks)
+        if not then and orelse:
+            condition, then, orelse = negated(condition), orelse, then
+        with self._head("if", condition, op.location):
+            self._lines.add(then)
+        if orelse:
+            with self._lines.under("else:"):
+                self._lines.add(orelse)
+
+    def _printed(self, block: Block, results: list[Value]) -> list[str]:
+        """The lines of an if's block; none if it does nothing."""
+        with self._lines.apart() as lines:
+            self._block(block, lambda end: self._move(results, _values(end)))
+        return lines
+
+    def _while(self, op: While) -> None:
+        self._move(op.params, op.inits, op.location)
+        end = op.test.terminator
+        forked = isinstance(op.body.terminator, Branch)
+        if isinstance(end, Condition) and all(map(self._expressions.is_inlined, op.test.ops)):
+            with self._head("while", truth(self._tree(end.go_on)), op.location):
+                self._block(op.body, lambda end: self._next_trip(op, end, forked), leaves=True)
+            self._move(op.results, end.exits)
+        else:
+            with self._head("while", ast.Constant(True), op.location):
+                self._block(op.test, lambda end: self._test(op, end))
+                self._block(op.body, lambda end: self._next_trip(op, end, forked), leaves=True)
+
+    def _test(self, op: While, end: Terminator) -> None:
+        assert isinstance(end, Condition)
+        stop = negated(truth(self._tree(end.go_on)))
+        if not is_constant(stop, False):
+            with self._head("if", stop):
+                self._move(op.results, end.exits)
+                self._lines.line("break")
+
+    def _next_trip(self, op: While, end: Terminator, forked: bool) -> None:
+        self._move(op.params, _values(end))
+        if forked:
+            self._lines.line("continue")
+
+    def _move(self, targets: Sequence[Value], trees: Sequence[Any], location: Location | None = None) -> None:
+        """Have variables be what the trees are, all at once; what is in its variable already stays."""
+        pairs = [
+            (self._expressions.name(target), self._tree(tree)) for target, tree in zip(targets, trees, strict=True)
+        ]
+        moved = [(name, value) for name, value in pairs if name is not None and not _is_name(value, name)]
+        if any(_reads(later, name) for place, (name, _) in enumerate(moved) for _, later in moved[place + 1 :]):
+            names = ast.Tuple([ast.Name(name, ast.Store()) for name, _ in moved], ast.Store())
+            self._statement(ast.Assign([names], ast.Tuple([value for _, value in moved], ast.Load())), location)
+            return
+        for name, value in moved:
+            self._statement(ast.Assign([ast.Name(name, ast.Store())], value), location)
+
+    # -------------------------------------------------------------- parts
+
+    def _writes(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            place = ast.unparse(self._expressions.place(write.source))
+            if write.kind is WriteKind.UNBIND:
+                self._lines.line(f"del {place}")
+                continue
+            value = ast.unparse(self._tree(write.value))
+            if write.kind is WriteKind.BIND:
+                self._lines.line(f"{place} = {value}")
+            elif isinstance(write.value, list):
+                self._lines.line(f"{place}[:] = {value}")
+            else:
+                self._replace_contents(place, value, write.value)
+
+    def _replace_contents(self, place: str, value: str, tree: Any) -> None:
+        contents = self._expressions.unused("contents")
+        self._lines.line(f"{contents} = {value}")
+        self._lines.line(f"{place}.clear()")
+        self._lines.line(f"{place}.{'update' if isinstance(tree, dict | set) else 'extend'}({contents})")
+
+    @contextmanager
+    def _head(self, word: str, condition: ast.expr, location: Location | None = None) -> Iterator[None]:
+        with self._lines.under(f"{word} {ast.unparse(condition)}:", location):
+            yield
+
+    def _statement(self, statement: ast.stmt, location: Location | None = None) -> None:
+        self._lines.line(ast.unparse(ast.fix_missing_locations(statement)), location)
+
+    def _tree(self, tree: Any) -> ast.expr:
+        return self._expressions.tree(tree)
+
+
+def _values(end: Terminator) -> list[Any]:
+    assert isinstance(end, Yield | Continue)
+    return end.values
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _reads(node: ast.expr, name: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
