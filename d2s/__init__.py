@@ -2,6 +2,7 @@
 
 from d2s.api import to_static
 from d2s.checking import check
+from d2s.dynamic import to_dynamic, to_source
 from d2s.errors import ConversionError, D2SError, FallbackWarning, LoadError, SourceError
 from d2s.explanation import explain
 from d2s.input_spec import InputSpec
@@ -28,6 +29,8 @@ __all__ = [
     "save",
     "set_code_level",
     "set_verbosity",
+    "to_dynamic",
     "to_fx",
+    "to_source",
     "to_static",
 ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from d2s.commands import run, show_explanation, show_stages
 from d2s.conversion import headed
 from d2s.errors import D2SError
 from d2s.files import ConvertedFile, convert_text
+from d2s.runtime.archive.atomic import whole_file
 
 BAD_INPUT = 2
 
@@ -90,10 +89,8 @@ def _write(path: Path, text: str, original: Path) -> None:
         raise D2SError(f"{path}: is the file to convert; name another one with -o")
     if path.is_dir():
         raise D2SError(f"{path}: is a folder; name a file with -o")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as part:
-        part.write(text)
-    os.chmod(part.name, 0o644)
-    os.replace(part.name, path)
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def _stages(converted: ConvertedFile) -> str:

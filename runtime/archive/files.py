@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
-from pathlib import Path
 from typing import Any
 
+from d2s.runtime.archive.atomic import whole_file
 from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.modules import (
     Weights,
@@ -46,27 +45,9 @@ def save_module(module: StaticModule, path: str | os.PathLike[str], versions: di
     """
     members = _members(module, versions)
     _check(members)
-    target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for member, content in members.items():
-                    archive.writestr(zipfile.ZipInfo(member), content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, _usual_mode())
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _usual_mode() -> int:
-    """The permissions that a new file has: a temporary one is its owner's only."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for member, content in members.items():
+            archive.writestr(zipfile.ZipInfo(member), content)
 
 
 def _members(module: StaticModule, versions: dict[str, str]) -> dict[str, bytes]:

@@ -13,10 +13,16 @@ _counter = itertools.count(1)
 
 def run_source(source: str, what: str, namespace: dict[str, Any]) -> None:
     """Run source in a namespace, under a file name that says what it is and that no other code has."""
-    filename = f"<d2s {what} {next(_counter)}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    filename = show_source(source, f"d2s {what}")
     tree = _Lookups(namespace).visit(ast.parse(source, filename))
     exec(compile(tree, filename, "exec"), namespace)
+
+
+def show_source(source: str, what: str) -> str:
+    """Have source be found by tracebacks under the file name that this gives."""
+    filename = f"<{what} {next(_counter)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    return filename
 
 
 class _Lookups(ast.NodeTransformer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
@@ -39,18 +41,29 @@ def canonical(program: Program, with_grad_mode: bool = True) -> Hashable:
 class _Canonical:
     def __init__(self, with_grad_mode: bool):
         self.with_grad_mode = with_grad_mode
-        self._numbers: dict[Value, int] = {}
+        self._numbers: dict[Value, Hashable] = {}
+        self._count = itertools.count()
+        # What are negations, by what they negate: `if not c` is the same `if` with its blocks exchanged.
+        self._negated: dict[Value, Value] = {}
 
     def program(self, program: Program) -> Hashable:
         inputs = tuple((self._define(one.value), one.source, one.role) for one in program.inputs)
         return inputs, self._modes(program.modes), self._block(program.body)
 
     def _block(self, block: Block) -> Hashable:
-        ops = tuple(map(self._op, block.ops))
+        ops = tuple(self._op(op) for op in block.ops if not self._is_negation(op))
         end = block.terminator
         inner = (self._block(end.then), self._block(end.orelse)) if isinstance(end, Branch) else ()
         writes = tuple((one.kind, one.source) for one in end.writes) if isinstance(end, Return | Raise) else ()
         return ops, type(end), self._tree(terminator_tree(end)), writes, inner
+
+    def _is_negation(self, op: Op) -> bool:
+        if not (isinstance(op, Call) and op.target is operator.not_ and isinstance(op.args[0], Value)):
+            return False
+        assert isinstance(op.result, Value)
+        self._negated[op.result] = op.args[0]
+        self._numbers[op.result] = "not", self._numbers.get(op.args[0], op.args[0])
+        return True
 
     def _op(self, op: Op) -> Hashable:
         modes = self._modes(op.modes)
@@ -59,7 +72,10 @@ class _Canonical:
             called = op.target, self._tree(op.args), self._tree(op.kwargs), effects, modes
             return *called, tuple(map(self._define, op.results)), self._tree(op.result)
         if isinstance(op, If):
-            given = self._tree(op.condition), self._block(op.then), self._block(op.orelse), modes
+            condition, first, second = op.condition, op.then, op.orelse
+            while condition in self._negated:
+                condition, first, second = self._negated[condition], second, first
+            given = self._tree(condition), self._block(first), self._block(second), modes
             return *given, tuple(map(self._define, op.results))
         head = self._tree(op.inits), tuple(map(self._define, op.params)), modes
         return *head, self._block(op.test), self._block(op.body), tuple(map(self._define, op.results))
@@ -68,7 +84,9 @@ class _Canonical:
         return modes if self.with_grad_mode else replace(modes, grad=True)
 
     def _define(self, value: Value) -> Hashable:
-        return self._numbers.setdefault(value, len(self._numbers)), _type(value.type)
+        if value not in self._numbers:
+            self._numbers[value] = next(self._count)
+        return self._numbers[value], _type(value.type)
 
     def _tree(self, tree: Any) -> Hashable:
         """The structure of a tree and its leaves."""

@@ -1,0 +1,112 @@
+"""A static program as an ordinary module: its source reads well, runs the same, trains, and can be static again."""
+
+import copy
+import runpy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import d2s
+from d2s.runtime.ir.canonical import canonical
+from d2s.standalone import standalone
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(2)])
+        self.norm = nn.LayerNorm(4)
+        self.scale = nn.Parameter(torch.full((4,), 1.5))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, x, limit: float = 3.0):
+        for block in self.blocks:
+            x = x + block(x)
+        x = self.norm(x)
+        if x.sum() > 0:
+            y = x * 2
+        else:
+            y = F.softplus(x) - 1
+        while y.abs().max() > limit:
+            y = y * self.scale / 3
+            if y.mean() < -1:
+                break
+        self.steps += 1
+        return y, x
+
+
+def equal_programs(first, second):
+    return canonical(standalone(first).programs[0].program) == canonical(standalone(second).programs[0].program)
+
+
+def inputs():
+    torch.manual_seed(0)
+    return [torch.randn(5, 4) * scale + shift for scale, shift in ((1, 0), (5, 3), (9, -4), (0.1, 0))]
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(1)
+    return Net()
+
+
+def test_it_runs_equal_to_the_eager_module(net):
+    made = d2s.to_dynamic(d2s.to_static(copy.deepcopy(net)).forward.concrete_program(inputs()[0]))
+    assert type(made).__name__ == "Net" and not isinstance(made, Net)
+    for x in inputs():
+        torch.testing.assert_close(made(x), net(x))
+    assert made.steps == net.steps == len(inputs())
+
+
+def test_it_trains_as_the_eager_module_does(net):
+    made = d2s.to_dynamic(d2s.to_static(copy.deepcopy(net)).forward.concrete_program(inputs()[0]))
+    assert made.state_dict().keys() == net.state_dict().keys()
+    for module in (made, net):
+        optimizer = torch.optim.Adam(module.parameters(), 0.1)
+        for x in inputs():
+            optimizer.zero_grad()
+            sum(part.square().sum() for part in module(x)).backward()
+            optimizer.step()
+    torch.testing.assert_close(made.state_dict(), net.state_dict())
+
+
+def test_the_weights_are_copies(net):
+    program = d2s.to_static(net).forward.concrete_program(inputs()[0])
+    made = d2s.to_dynamic(program)
+    with torch.no_grad():
+        made.scale.zero_()
+    assert net.scale.min() == 1.5
+
+
+def test_static_again_it_is_an_equal_program(net):
+    first = d2s.to_static(net).forward.concrete_program(inputs()[0])
+    made = d2s.to_dynamic(first)
+    again = d2s.to_static(made).forward.concrete_program(inputs()[0])
+    assert equal_programs(first, again)
+    with torch.no_grad():
+        assert not equal_programs(first, d2s.to_static(lambda x: x + 1).concrete_program(inputs()[0]))
+
+
+def test_the_source_is_what_one_would_write(net):
+    source = d2s.to_source(d2s.to_static(net).forward.concrete_program(inputs()[0]))
+    assert "while y.abs().max() > 3.0" in source or "y.abs().max() > 3.0" in source
+    assert "if x.sum() > 0:\n            y = x * 2\n        else:\n            y = F.softplus(x) - 1\n" in source
+    assert "d2s" not in source
+
+
+def test_original_lines_as_comments(net):
+    program = d2s.to_static(net).forward.concrete_program(inputs()[0])
+    assert "# while y.abs().max() > limit:" in d2s.to_source(program, comments=True)
+    assert "#" not in d2s.to_source(program)
+
+
+def test_files_that_need_torch_alone(net, tmp_path):
+    program = d2s.to_static(net).forward.concrete_program(inputs()[0])
+    made = d2s.to_dynamic(program, tmp_path / "model.py")
+    module = runpy.run_path(str(tmp_path / "model.py"))["Net"]()
+    module.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    for x in inputs():
+        torch.testing.assert_close(module(x), made(x))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "model.py"]
