@@ -13,14 +13,13 @@ _counter = itertools.count(1)
 
 def run_source(source: str, what: str, namespace: dict[str, Any]) -> None:
     """Run source in a namespace, under a file name that says what it is and that no other code has."""
-    filename = show_source(source, f"d2s {what}")
+    filename = show_source(source, f"<d2s {what} {next(_counter)}>")
     tree = _Lookups(namespace).visit(ast.parse(source, filename))
     exec(compile(tree, filename, "exec"), namespace)
 
 
-def show_source(source: str, what: str) -> str:
-    """Have source be found by tracebacks under the file name that this gives."""
-    filename = f"<{what} {next(_counter)}>"
+def show_source(source: str, filename: str) -> str:
+    """Have source be found by tracebacks under this file name, which it gives back."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     return filename
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.operators.builtins import REPLACEMENTS, len_
 from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.generators import Enumerated, is_fresh
 from d2s.runtime.operators.items import as_bound
@@ -95,6 +95,13 @@ def range_length(start: int, stop: int, step: int) -> int:
     return len(range(start, stop, step))
 
 
+def length_of(items: Any) -> Any:
+    """`len(items)`."""
+    if isinstance(items, StagedSequence) and items.progression is not None:
+        return items.length
+    return len_(items)
+
+
 def range_(*bounds: Any) -> Any:
     """`range(...)`."""
     recorder = recorder_for(*bounds)
@@ -148,6 +155,7 @@ def must_be_one_loop(sequence: StagedSequence, *others: Any) -> bool:
 
 REPLACEMENTS.update(
     {
+        builtins.len: length_of,
         builtins.range: range_,
         builtins.enumerate: enumerate_,
         builtins.zip: zip_,

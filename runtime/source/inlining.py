@@ -17,6 +17,7 @@ from d2s.runtime.ir.program import (
     If,
     Op,
     Program,
+    PythonType,
     Raise,
     Return,
     Value,
@@ -27,8 +28,8 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.source.calls import is_statement, swaps_operands
 
-# So many ops may be in one expression.
-_MOST_OPS = 5
+# So many ops may be in one expression; a condition reads well when it is longer.
+_MOST_OPS, _MOST_OF_CONDITION = 5, 16
 
 
 def inlined_values(program: Program, named: Collection[Value]) -> set[Value]:
@@ -63,7 +64,7 @@ class _Inlining:
             used = self._take(waiting, _operands_in_order(op))
             inner = [self.block(block) for block in op.blocks]
             size = 1 + sum(self._size[value] for value in used)
-            if size <= _MOST_OPS and all(inner) and self._can_wait(op):
+            if size <= _most_ops(op) and all(inner) and self._can_wait(op):
                 waiting.append((op, op.results[0]))
                 self._size[op.results[0]] = size + sum(self._size.get(one, 0) for one in _yielded(op))
             else:
@@ -93,6 +94,11 @@ class _Inlining:
             return isinstance(op.result, Value) and not is_statement(op)
         plain = all(isinstance(one.terminator, Yield) for one in op.blocks)
         return isinstance(op, If) and plain and all(one.modes == op.modes for block in op.blocks for one in block.ops)
+
+
+def _most_ops(op: Op) -> int:
+    is_condition = len(op.results) == 1 and op.results[0].type == PythonType(bool)
+    return _MOST_OF_CONDITION if is_condition else _MOST_OPS
 
 
 def _yielded(op: Op) -> list[Value]:

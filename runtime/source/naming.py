@@ -89,10 +89,15 @@ def _split(
     """Have fewer values in the variable of one that was read where it is not in it."""
     sharing = {value for value, name in names.items() if name == names[wrong]}
     assert len(sharing) > 1, f"{wrong} is not where it is read"
-    web = _web(joins, wrong, sharing)
-    if web & set(given) or web == sharing:
-        web = {wrong} - set(given) or sharing - set(given)
+    webs = [_web(joins, wrong, sharing), _web(_of_ops(joins), wrong, sharing), {wrong}, sharing - set(given)]
+    web = next(web for web in webs if (web and not web & set(given) and web != sharing) or web is webs[-1])
     names.update(dict.fromkeys(web, _free(re.sub(r"_\d+$", "", names[wrong]), taken)))
+
+
+def _of_ops(joins: list[_Join]) -> list[_Join]:
+    """The joins of what ops give, without those of what is joined of others already."""
+    joined = {value for value, _ in joins}
+    return [join for join in joins if join[1] not in joined]
 
 
 def _web(joins: list[_Join], start: Value, among: set[Value]) -> set[Value]:

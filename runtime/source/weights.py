@@ -16,8 +16,10 @@ _numbers = itertools.count(1)
 
 def loaded(module: StaticModule, source: str) -> torch.nn.Module:
     """The module of this source, with copies of the weights, in the modes of training of the other."""
-    namespace: dict[str, Any] = {"__name__": f"d2s_dynamic_{next(_numbers)}"}
-    exec(compile(source, show_source(source, f"module {class_name(module)}"), "exec"), namespace)
+    name = f"{class_name(module)}_{next(_numbers)}"
+    namespace: dict[str, Any] = {"__name__": name}
+    filename = show_source(source, f"{name}.py")
+    exec(compile(source, filename, "exec"), namespace)
     made = namespace[class_name(module)]()
     weights = {name: tensor for name, tensor in named_tensors(module).items() if name in made.state_dict()}
     devices = {tensor.device for tensor in weights.values()}
