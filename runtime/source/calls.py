@@ -127,7 +127,7 @@ class Calls:
 
     def _operator(self, name: str, call: Call) -> ast.expr | None:
         place, _, symbol = name.rpartition(".")
-        if call.kwargs or place not in ("operator", "torch.Tensor"):
+        if call.kwargs or not (place == "operator" or _is_class(place)):
             return None
         bare = _bare(place, symbol)
         args = [self._trees.tree(arg) for arg in call.args]
@@ -143,7 +143,7 @@ class Calls:
             return ast.Compare(args[0], [_COMPARED[bare]()], [args[1]])
         if bare in _BINARY:
             return ast.BinOp(args[0], _BINARY[bare](), args[1])
-        if place == "torch.Tensor" and bare.startswith("r") and bare[1:] in _BINARY:
+        if place != "operator" and bare.startswith("r") and bare[1:] in _BINARY:
             return ast.BinOp(args[1], _BINARY[bare[1:]](), args[0])
         return None
 
@@ -179,7 +179,7 @@ def swaps_operands(call: Call) -> bool:
     """Whether Python writes, and evaluates, the second operand of a call first."""
     place, _, symbol = (qualified_name(call.target) or "").rpartition(".")
     bare = _bare(place, symbol)
-    return bare == "contains" or (place == "torch.Tensor" and bare[:1] == "r" and bare[1:] in _BINARY)
+    return bare == "contains" or (place != "operator" and bare[:1] == "r" and bare[1:] in _BINARY)
 
 
 def _name(target: Callable[..., Any]) -> str:
@@ -198,7 +198,7 @@ def _bare(place: str, symbol: str) -> str:
         return symbol[2:-2]
     if place == "operator":
         return symbol.rstrip("_")
-    return symbol if symbol in _PLAIN_METHODS else ""
+    return symbol if place == "torch.Tensor" and symbol in _PLAIN_METHODS else ""
 
 
 def _is_class(place: str) -> bool:

@@ -17,6 +17,7 @@ from d2s.runtime.source.holding import first_wrong_read
 
 # A value and one that it becomes where paths join.
 _Join = tuple[Value, Value]
+_BY_TYPE = {bool: "flag", int: "number", float: "number", str: "text", list: "items", dict: "table", set: "table"}
 _NOT_VARIABLES = frozenset({*keyword.kwlist, *dir(builtins)})
 
 
@@ -44,9 +45,10 @@ def _called(
         name: name if name in arguments else _free(name, taken) for name in dict.fromkeys(program.names.values())
     }
     called = {value: allowed[name] for value, name in program.names.items()}
-    for value, op in _defined(program):
+    defined = dict(_defined(program))
+    for value, op in defined.items():
         if value not in called and value not in inlined:
-            unnamed = {one for join in joins for one in join if one not in called and one not in inlined}
+            unnamed = defined.keys() - called.keys() - set(inlined)
             called |= dict.fromkeys(_web(joins, value, unnamed), _free(_described(value, op), taken))
     return called
 
@@ -65,7 +67,7 @@ def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
 def _described(value: Value, op: Op) -> str:
     """A name for a value that the user had none for."""
     if isinstance(value.type, PythonType):
-        return "flag" if value.type.python_type is bool else "number"
+        return _BY_TYPE.get(value.type.python_type, "thing")
     if isinstance(op, Call):
         name = getattr(op.target, "__name__", "").strip("_")
         return name if name.isidentifier() and len(name) > 2 else "tensor"
