@@ -53,7 +53,8 @@ class _Canonical:
 
     def program(self, program: Program) -> Hashable:
         self._used = set(_used_as_values(program.body))
-        inputs = tuple((self._define(one.value), one.source, one.role) for one in program.inputs)
+        ordered = sorted(program.inputs, key=lambda one: str(one.source))
+        inputs = tuple((self._define(one.value), one.source, one.role) for one in ordered)
         return inputs, self._modes(program.modes), self._block(program.body)
 
     def _block(self, block: Block) -> Hashable:

@@ -217,8 +217,8 @@ def _defaults(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _is_default(defaults: dict[str, Any], key: str, value: Any) -> bool:
-    """Whether an argument says what it would be anyway."""
-    if key not in defaults or isinstance(value, Value):
+    """Whether an argument says what it would be anyway; the mode of training is always worth saying."""
+    if key not in defaults or key == "training" or isinstance(value, Value):
         return False
     return type(defaults[key]) is type(value) and bool(defaults[key] == value)
 

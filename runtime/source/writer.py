@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import black
 
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import D2SError
+from d2s.runtime.source.checks import Checks, training_of
 from d2s.runtime.source.expressions import Expressions
 from d2s.runtime.source.layers import Layers
 from d2s.runtime.source.lines import Lines
@@ -31,8 +35,9 @@ _RESERVED = frozenset({ROOT, "torch", "nn", *_IMPORTS})
 
 def class_name(module: StaticModule) -> str:
     """What the class of a module is called in its source."""
-    kind = module.d2s_kind
-    return kind if kind[:1].isupper() else "".join(part.capitalize() for part in kind.split("_"))
+    words = re.sub(r"\W", "_", module.d2s_kind, flags=re.ASCII)
+    name = words if words[:1].isupper() else "".join(map(str.capitalize, words.split("_")))
+    return name if name.isidentifier() and name not in _RESERVED else f"{name}Module".lstrip("0123456789")
 
 
 def source_of(module: StaticModule, comments: bool = False) -> str:
@@ -55,27 +60,50 @@ def source_of(module: StaticModule, comments: bool = False) -> str:
 class _Writer:
     def __init__(self, module: StaticModule, comments: bool):
         self._module = module
-        self._comments = comments
+        self._trees = Trees(_no_tensor, _no_tensor)
         self._parts = Parts(module, Layers(module))
+        self._checks = Checks(self._parts.place, self._trees)
         self._lines = Lines(comments)
 
     def lines(self) -> list[str]:
+        """The lines of the class."""
         lines = self._lines
         with lines.under(f"class {class_name(self._module)}(nn.Module):"):
             with lines.under("def __init__(self):"):
                 lines.line("super().__init__()")
                 for statement in self._parts.statements():
                     lines.line(statement)
-            lines.line("")
-            self._forward()
+            programs = self._module.programs
+            if len(programs) == 1:
+                with self._method("forward"):
+                    for check in self._assumed(programs[0]):
+                        lines.line(f"assert {check}")
+                    self._body(programs[0])
+            else:
+                self._choice(programs)
+                for number, program in enumerate(programs, 1):
+                    with self._method(f"forward_{number}"):
+                        self._body(program)
         return lines.lines
 
-    def _forward(self) -> None:
-        programs = self._module.programs
-        if len(programs) != 1:
-            raise D2SError("only one program at a time can be written as source")
-        with self._lines.under(f"def forward({self._signature()}):"):
-            self._body(programs[0])
+    def _choice(self, programs: list[Executable]) -> None:
+        """Of several programs, the one that a call is for."""
+        with self._method("forward"):
+            for number, program in enumerate(programs, 1):
+                with self._lines.under(f"if {' and '.join(self._assumed(program)) or 'True'}:"):
+                    self._lines.line(f"return self.forward_{number}({self._passed_on()})")
+            self._lines.line('raise ValueError("this was captured for other arguments, or in another mode")')
+
+    def _assumed(self, program: Executable) -> list[str]:
+        training = training_of(program.capture)
+        of_mode = [] if training is None else ["self.training" if training else "not self.training"]
+        return [*of_mode, *self._checks.of_arguments(program.capture)]
+
+    @contextmanager
+    def _method(self, name: str) -> Iterator[None]:
+        self._lines.line("")
+        with self._lines.under(f"def {name}({self._signature()}):"):
+            yield
 
     def _body(self, executable: Executable) -> None:
         reserved = {*_RESERVED, *self._module.d2s_signature.parameters}
@@ -85,12 +113,23 @@ class _Writer:
         Statements(executable.program, expressions, self._lines).print_body()
 
     def _signature(self) -> str:
-        trees = Trees(_no_tensor, _no_tensor)
         parameters = [inspect.Parameter(ROOT, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         for one in self._module.d2s_signature.parameters.values():
-            default = one.default if one.default is one.empty else _Written(ast.unparse(trees.tree(one.default)))
+            has_default = one.default is not one.empty
+            default = _Written(ast.unparse(self._trees.tree(one.default))) if has_default else one.empty
             parameters.append(one.replace(default=default, annotation=one.empty))
         return re.sub(r"^\(|\)$", "", str(inspect.Signature(parameters)))
+
+    def _passed_on(self) -> str:
+        """The arguments of a call as they are passed to another method that takes the same."""
+        kinds = inspect.Parameter
+        forms: dict[Any, str] = {
+            kinds.VAR_POSITIONAL: "*{0}",
+            kinds.VAR_KEYWORD: "**{0}",
+            kinds.KEYWORD_ONLY: "{0}={0}",
+        }
+        given = self._module.d2s_signature.parameters.values()
+        return ", ".join(forms.get(one.kind, "{0}").format(one.name) for one in given)
 
 
 class _Written:
