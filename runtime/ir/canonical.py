@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from d2s.runtime.ir.modes import Modes
+from d2s.runtime.ir.normal import Truths, Uses, with_forks
 from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,
     Condition,
+    Continue,
     If,
     Op,
     Program,
@@ -25,8 +26,6 @@ from d2s.runtime.ir.program import (
     leaves_of,
     map_tree,
     terminator_tree,
-    values_in,
-    walk_blocks,
 )
 
 # Constants of these classes are the same if they are equal; others if they are the same object.
@@ -42,51 +41,37 @@ def canonical(program: Program, with_grad_mode: bool = True) -> Hashable:
 
 
 class _Canonical:
-    """`if not c` is the same `if` as `if c` with its blocks exchanged, and `if bool(c)` is `if c`."""
-
     def __init__(self, with_grad_mode: bool):
         self.with_grad_mode = with_grad_mode
-        self._numbers: dict[Value, Hashable] = {}
-        self._used: set[Value] = set()
-        # Flags that only decide something, by what they are the truth of, and whether they are the opposite of it.
-        self._truths: dict[Value, tuple[Value, bool]] = {}
+        self._numbers: dict[Value, int] = {}
 
     def program(self, program: Program) -> Hashable:
-        self._used = set(_used_as_values(program.body))
+        body = with_forks(program.body)
+        self._truths = Truths(body)
+        self._uses = Uses(body, self._truths)
         ordered = sorted(program.inputs, key=lambda one: str(one.source))
         inputs = tuple((self._define(one.value), one.source, one.role) for one in ordered)
-        return inputs, self._modes(program.modes), self._block(program.body)
+        return inputs, self._modes(program.modes), self._block(body)
 
-    def _block(self, block: Block) -> Hashable:
-        ops = tuple(self._op(op) for op in block.ops if not self._is_truth(op))
-        end = block.terminator
-        if isinstance(end, Branch):
-            return ops, Branch, self._fork(end.condition, end.then, end.orelse)
-        if isinstance(end, Condition) and isinstance(end.go_on, Value):
-            condition, opposite = self._decided_by(end.go_on)
-            return ops, Condition, opposite, self._tree([condition, *end.exits])
-        writes = tuple((one.kind, one.source) for one in end.writes) if isinstance(end, Return | Raise) else ()
-        return ops, type(end), self._tree(terminator_tree(end)), writes
+    def _block(self, block: Block, joined: Sequence[int] = ()) -> Hashable:
+        """A block; `joined` are the positions of those values at its end that matter, in their order."""
+        ops = tuple(self._op(op) for op in block.ops if not self._truths.has(op))
+        match block.terminator:
+            case Branch() as fork:
+                return ops, Branch, self._fork(fork, joined)
+            case Yield(values) | Continue(values):
+                return ops, self._tree([values[place] for place in joined])
+            case Condition(go_on, exits):
+                base, opposite = self._truths.of(go_on) if isinstance(go_on, Value) else (go_on, False)
+                return ops, opposite, self._tree([base, *(exits[place] for place in joined)])
+            case Return(_, writes) | Raise(_, writes) as end:
+                kinds = tuple((one.kind, one.source) for one in writes)
+                return ops, type(end), self._tree(terminator_tree(end)), kinds
+        raise AssertionError("a block without an end")
 
-    def _fork(self, condition: Value, then: Block, orelse: Block) -> Hashable:
-        base, opposite = self._decided_by(condition)
-        first, second = (orelse, then) if opposite else (then, orelse)
-        return self._tree(base), self._block(first), self._block(second)
-
-    def _is_truth(self, op: Op) -> bool:
-        """Whether an op only gives the truth of a value, or the opposite, for something to be decided by it."""
-        found = _truth(op)
-        if found is None or op.results[0] in self._used:
-            return False
-        self._truths[op.results[0]] = found
-        return True
-
-    def _decided_by(self, value: Value) -> tuple[Value, bool]:
-        opposite = False
-        while value in self._truths:
-            value, other = self._truths[value]
-            opposite ^= other
-        return value, opposite
+    def _fork(self, fork: If | Branch, joined: Sequence[int]) -> Hashable:
+        condition, first, second = self._truths.fork(fork)
+        return self._tree(condition), self._block(first, joined), self._block(second, joined)
 
     def _op(self, op: Op) -> Hashable:
         modes = self._modes(op.modes)
@@ -94,10 +79,15 @@ class _Canonical:
             effects = op.effects.random, op.effects.ordered
             called = op.target, self._tree(op.args), self._tree(op.kwargs), effects, modes
             return *called, tuple(map(self._define, op.results)), self._tree(op.result)
+        joined = self._uses.order(op.results)
         if isinstance(op, If):
-            return self._fork(op.condition, op.then, op.orelse), modes, tuple(map(self._define, op.results))
-        head = self._tree(op.inits), tuple(map(self._define, op.params)), modes
-        return *head, self._block(op.test), self._block(op.body), tuple(map(self._define, op.results))
+            inside = self._fork(op, joined)
+        else:
+            carried = self._uses.order(op.params)
+            inits = self._tree([op.inits[place] for place in carried])
+            params = tuple(self._define(op.params[place]) for place in carried)
+            inside = inits, params, self._block(op.test, joined), self._block(op.body, carried)
+        return inside, modes, tuple(self._define(op.results[place]) for place in joined)
 
     def _modes(self, modes: Modes) -> Modes:
         return modes if self.with_grad_mode else replace(modes, grad=True)
@@ -123,27 +113,3 @@ class _Canonical:
 
 def _type(kind: ValueType) -> ValueType:
     return replace(kind, requires_grad=False) if isinstance(kind, TensorType) else kind
-
-
-def _used_as_values(body: Block) -> Iterator[Value]:
-    """What is used for more than to decide something."""
-    for block in walk_blocks(body):
-        for op in block.ops:
-            if not isinstance(op, If) and _truth(op) is None:
-                yield from op.operands
-        end = block.terminator
-        if not isinstance(end, Branch):
-            yield from values_in(end.exits if isinstance(end, Condition) else terminator_tree(end))
-
-
-def _truth(op: Op) -> tuple[Value, bool] | None:
-    """What an op gives the truth of, and whether it gives the opposite; None for another op."""
-    match op:
-        case Call(target=target, args=(Value() as value,), kwargs={}, result=Value()) if target in (
-            bool,
-            operator.not_,
-        ):
-            return value, target is operator.not_
-        case If(condition=condition, then=Block([], Yield([bool(then)])), orelse=Block([], Yield([bool(orelse)]))):
-            return (condition, orelse) if then is not orelse else None
-    return None
