@@ -413,3 +413,9 @@ def walk_blocks(block: Block) -> Iterator[Block]:
     yield block
     for inner in inner_blocks(block):
         yield from walk_blocks(inner)
+
+
+def used_values(program: Program) -> set[Value]:
+    """The values that an op, or the end of a block, uses."""
+    ends = [terminator_tree(block.terminator) for block in walk_blocks(program.body)]
+    return {*values_in(ends), *(value for op in walk_ops(program.body) for value in op.operands)}

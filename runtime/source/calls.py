@@ -12,6 +12,8 @@ from d2s.runtime.archive.targets import name_of
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.names import display_name, qualified_name
 from d2s.runtime.ir.program import Call, TensorType, Value
+from d2s.runtime.ir.sources import Source
+from d2s.runtime.source.layers import LayerCall
 from d2s.runtime.source.trees import Trees, call_of, dotted, expression
 
 _BINARY: dict[str, type[ast.operator]] = {
@@ -64,10 +66,11 @@ _AS_PYTHON_WRITES = {
 
 
 class Calls:
-    """Writes calls; what stands in them `trees` writes."""
+    """Writes calls; what stands in them `trees` writes, and the paths to layers `place`."""
 
-    def __init__(self, trees: Trees):
+    def __init__(self, trees: Trees, place: Callable[[Source], ast.expr]):
         self._trees = trees
+        self._place = place
 
     def expression(self, call: Call) -> ast.expr:
         """The expression for a call.
@@ -75,6 +78,8 @@ class Calls:
         Raises:
             D2SError: it can't be written.
         """
+        if isinstance(call.target, LayerCall):
+            return call_of(self._place(call.target.source), *map(self._trees.tree, call.args))
         name = _name(call.target)
         if name in _AS_PYTHON_WRITES and not call.kwargs:
             return self._filled(_AS_PYTHON_WRITES[name], call)
@@ -93,9 +98,9 @@ class Calls:
 
     def statement(self, call: Call) -> ast.stmt:
         """The statement for a call that `is_statement`, or whose result is not used."""
-        place, _, method = _name(call.target).rpartition(".")
         if not is_statement(call):
             return ast.Expr(self.expression(call))
+        place, _, method = _name(call.target).rpartition(".")
         trees = self._trees
         if method == "__set__" or method == "__delete__":
             attribute = ast.Attribute(trees.tree(call.args[0]), place.rpartition(".")[2], ast.Store())

@@ -8,7 +8,7 @@ from typing import Any
 
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import TensorType
-from d2s.runtime.ir.sources import Member, Source, prefixes
+from d2s.runtime.ir.sources import Source, prefixes
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.source.trees import Trees
@@ -63,22 +63,6 @@ class Checks:
 
     def _written(self, thing: Any) -> str:
         return ast.unparse(self._trees.tree(thing))
-
-
-def training_of(capture: Capture) -> bool | None:
-    """Whether a program is for training or for eval; None if it is for both.
-
-    Raises:
-        D2SError: some of its modules are in the one mode, some in the other.
-    """
-    modes = {
-        guard.check.value
-        for guard in capture.guards
-        if isinstance(guard.source, Member) and guard.source.name == "training" and isinstance(guard.check, IsValue)
-    }
-    if len(modes) > 1:
-        raise D2SError("a program for some modules in training and some in eval mode can't be written as source")
-    return modes.pop() if modes else None
 
 
 def _of_tensor(place: str, kind: TensorType, asks_of: frozenset[str]) -> Iterator[str]:

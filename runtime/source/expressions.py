@@ -6,18 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from d2s.runtime.ir.program import (
-    Call,
-    If,
-    Op,
-    Program,
-    Value,
-    Yield,
-    terminator_tree,
-    values_in,
-    walk_blocks,
-    walk_ops,
-)
+from d2s.runtime.ir.program import Call, If, Op, Program, Value, Yield, used_values, walk_ops
 from d2s.runtime.ir.sources import Source, prefixes
 from d2s.runtime.recording.attempts import attempt
 from d2s.runtime.source.calls import Calls
@@ -41,7 +30,7 @@ class Expressions:
         self.place = place
         self._sources = {one.value: one.source for one in program.inputs}
         self._ops = {value: op for op in walk_ops(program.body) for value in op.results}
-        self._used = _used(program)
+        self._used = used_values(program)
         written = {write.source for write in program.writes()}
         changed = {value for value, source in self._sources.items() if written.intersection(prefixes(source))}
         self.read_first = [value for value in self._sources if value in changed & self._used]
@@ -55,7 +44,7 @@ class Expressions:
         self._names = variables(program, given, self._inlined, reserved - set(given.values()))
         self._reserved = reserved
         self._trees = Trees(self._value, of_tensor)
-        self._calls = Calls(self._trees)
+        self._calls = Calls(self._trees, place)
 
     # -------------------------------------------------------------- values
 
@@ -110,11 +99,6 @@ class Expressions:
     def is_attempt(self, op: Call) -> bool:
         """Whether a call is made to see if it raises."""
         return op.target is attempt
-
-
-def _used(program: Program) -> set[Value]:
-    trees = [terminator_tree(block.terminator) for block in walk_blocks(program.body)]
-    return {*values_in(trees), *(value for op in walk_ops(program.body) for value in op.operands)}
 
 
 def _yielded(end: Any) -> Any:

@@ -1,16 +1,136 @@
-"""Finds the layers of `torch.nn` that a program calls by their functions, so that they can be called as modules."""
+"""Finds the layers of `torch.nn` that programs call by their functions, so that they can be called as modules.
+
+`F.linear(x, self.fc.weight, self.fc.bias)` with the tensors of what was a `Linear` is `self.fc(x)` again, and its
+options are those of the call.
+"""
 
 from __future__ import annotations
 
-from d2s.runtime.standalone.module import Part, StaticModule
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.program import Block, Call, Op, Program, Role, Value, used_values, walk_blocks
+from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.ir.sources import Argument, Member, Source, prefixes, read
+from d2s.runtime.source.layer_kinds import KINDS, LayerKind, constructor
+from d2s.runtime.standalone.module import ROOT, Part, StaticModule
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """What a program calls in place of a layer's function: the layer at `source`."""
+
+    source: Source
+
+    @property
+    def __name__(self) -> str:
+        return str(self.source).rpartition(".")[2]
+
+    def __call__(self, input: Any) -> Any:
+        raise AssertionError("a call of a layer is written, not run")
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A call of a layer's function: the layer, what makes it, the ops that are its `forward`, and its call."""
+
+    part: Part
+    made: str
+    ops: tuple[Op, ...]
+    call: Call
 
 
 class Layers:
-    """The layers that some programs of a module use."""
+    """The layers that the programs of a module use."""
 
     def __init__(self, module: StaticModule):
         self._module = module
+        # Where a tensor is in layers that could be called: in more than one if it is tied.
+        self._layers_with: dict[int, list[tuple[Source, Part]]] = {}
+        for place, part in _parts(Argument(ROOT), module):
+            if part.d2s_kind in KINDS and not part._modules:
+                for tensor in (*part._parameters.values(), *part._buffers.values()):
+                    self._layers_with.setdefault(id(tensor), []).append((place, part))
+        self._made: dict[Part, str | None] = {}
+        for executable in module.programs:
+            for use in self._uses(executable.program):
+                agree = self._made.setdefault(use.part, use.made) == use.made
+                self._made[use.part] = use.made if agree else None
 
     def constructor(self, part: Part) -> str | None:
         """What makes a layer with the tensors of this part; None if it is no layer that is known."""
+        return self._made.get(part)
+
+    def called(self, program: Program) -> Program:
+        """The program with calls of layers in place of those of their functions."""
+        uses = [use for use in self._uses(program) if self._made[use.part] is not None]
+        called = _Calling(uses).program(program)
+        used = used_values(called)
+        called.inputs = [one for one in called.inputs if one.value in used or one.role is Role.ARGUMENT]
+        return called
+
+    def _uses(self, program: Program) -> Iterable[_Use]:
+        state = {one.value: one.source for one in program.inputs if str(prefixes(one.source)[0]) == ROOT}
+        tensors = {value: read(source, {ROOT: self._module}) for value, source in state.items()}
+        for block in walk_blocks(program.body):
+            for previous, op in zip([None, *block.ops], block.ops, strict=False):
+                if isinstance(op, Call):
+                    yield from self._use(op, previous, tensors)
+
+    def _use(self, op: Call, previous: Op | None, tensors: dict[Value, Any]) -> Iterable[_Use]:
+        candidates = (layer for value in op.operands for layer in self._layers_with.get(id(tensors.get(value)), ()))
+        for place, part in dict.fromkeys(candidates):
+            kind = KINDS[part.d2s_kind]
+            use = _use_of(op, previous, place, part, kind, tensors) if kind.function is op.target else None
+            if use is not None:
+                yield use
+                return
+
+
+def _parts(place: Source, part: Part) -> Iterable[tuple[Source, Part]]:
+    yield place, part
+    for name, inner in part._modules.items():
+        if isinstance(inner, Part):
+            yield from _parts(Member(place, "_modules", name), inner)
+
+
+def _use_of(
+    op: Call, previous: Op | None, place: Source, part: Part, kind: LayerKind, tensors: dict[Value, Any]
+) -> _Use | None:
+    """A call of the function of a layer; None if it is not for all tensors of the layer, or not as the layer does."""
+    names = kind.takes.split()
+    given = dict(zip(names, op.args, strict=False)) | op.kwargs
+    own = {**part._parameters, **part._buffers}
+    if any(tensors.get(given.get(name)) is not own[name] for name in names if name in own):  # type: ignore[arg-type]
         return None
+    options = {name: thing for name, thing in given.items() if name != "input" and name not in own}
+    if any(isinstance(thing, Value) for thing in options.values()):
+        return None
+    ops: tuple[Op, ...] = (op,)
+    if options.get("training"):
+        if previous is None or not _counts_batches(previous, tensors, own.get("num_batches_tracked")):
+            return None
+        ops = (previous, op)
+    made = constructor(part, kind.options(options, part))
+    call = Call(LayerCall(place), (given["input"],), {}, op.result, op.effects, op.modes, op.location)
+    return None if made is None else _Use(part, made, ops, call)
+
+
+class _Calling(Rewriter):
+    """Puts the calls of layers in their places."""
+
+    def __init__(self, uses: Iterable[_Use]):
+        self._new = {id(op): use.call if op is use.ops[-1] else None for use in uses for op in use.ops}
+
+    def block(self, block: Block) -> Block:
+        ops = [made for op in block.ops if (made := self._new.get(id(op), op)) is not None]
+        return super().block(Block(ops, block.terminator))
+
+
+def _counts_batches(op: Op, tensors: dict[Value, Any], counter: Any) -> bool:
+    """Whether an op is what a norm over batches does first when it trains."""
+    counts = isinstance(op, Call) and op.target is torch.Tensor.add_ and op.args[1:] == (1,)
+    return counts and tensors.get(op.operands[0]) is counter

@@ -14,6 +14,8 @@ from d2s.runtime.archive.targets import name_of
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import Value
 
+# A constant that is whether the module is in training mode.
+TRAINING = object()
 _WRITTEN_AS_THEY_ARE = (bool, int, float, str, bytes, type(None), type(...))
 
 
@@ -84,6 +86,8 @@ class Trees:
 
 
 def _constant(constant: Any) -> ast.expr:
+    if constant is TRAINING:
+        return dotted("self.training")
     if type(constant) is complex:
         return call_of(dotted("complex"), _constant(constant.real), _constant(constant.imag))
     if type(constant) is float and not math.isfinite(constant):

@@ -13,10 +13,12 @@ import black
 
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import D2SError
-from d2s.runtime.source.checks import Checks, training_of
+from d2s.runtime.ir.program import Program
+from d2s.runtime.source.checks import Checks
 from d2s.runtime.source.expressions import Expressions
 from d2s.runtime.source.layers import Layers
 from d2s.runtime.source.lines import Lines
+from d2s.runtime.source.modes import Variant, joined, training_of
 from d2s.runtime.source.parts import Parts
 from d2s.runtime.source.statements import Statements
 from d2s.runtime.source.trees import Trees
@@ -61,7 +63,8 @@ class _Writer:
     def __init__(self, module: StaticModule, comments: bool):
         self._module = module
         self._trees = Trees(_no_tensor, _no_tensor)
-        self._parts = Parts(module, Layers(module))
+        self._layers = Layers(module)
+        self._parts = Parts(module, self._layers)
         self._checks = Checks(self._parts.place, self._trees)
         self._lines = Lines(comments)
 
@@ -73,31 +76,29 @@ class _Writer:
                 lines.line("super().__init__()")
                 for statement in self._parts.statements():
                     lines.line(statement)
-            programs = self._module.programs
-            if len(programs) == 1:
-                with self._method("forward"):
-                    for check in self._assumed(programs[0]):
-                        lines.line(f"assert {check}")
-                    self._body(programs[0])
-            else:
-                self._choice(programs)
-                for number, program in enumerate(programs, 1):
-                    with self._method(f"forward_{number}"):
-                        self._body(program)
+            self._forward(joined(map(self._variant, self._module.programs)))
         return lines.lines
 
-    def _choice(self, programs: list[Executable]) -> None:
-        """Of several programs, the one that a call is for."""
+    def _variant(self, executable: Executable) -> Variant:
+        capture = executable.capture
+        arguments = tuple(self._checks.of_arguments(capture))
+        return Variant(self._layers.called(capture.program), arguments, training_of(capture))
+
+    def _forward(self, variants: list[Variant]) -> None:
+        if len(variants) == 1:
+            with self._method("forward"):
+                for check in _assumed(variants[0]):
+                    self._lines.line(f"assert {check}")
+                self._body(variants[0].program)
+            return
         with self._method("forward"):
-            for number, program in enumerate(programs, 1):
-                with self._lines.under(f"if {' and '.join(self._assumed(program)) or 'True'}:"):
+            for number, variant in enumerate(variants, 1):
+                with self._lines.under(f"if {' and '.join(_assumed(variant)) or 'True'}:"):
                     self._lines.line(f"return self.forward_{number}({self._passed_on()})")
             self._lines.line('raise ValueError("this was captured for other arguments, or in another mode")')
-
-    def _assumed(self, program: Executable) -> list[str]:
-        training = training_of(program.capture)
-        of_mode = [] if training is None else ["self.training" if training else "not self.training"]
-        return [*of_mode, *self._checks.of_arguments(program.capture)]
+        for number, variant in enumerate(variants, 1):
+            with self._method(f"forward_{number}"):
+                self._body(variant.program)
 
     @contextmanager
     def _method(self, name: str) -> Iterator[None]:
@@ -105,12 +106,12 @@ class _Writer:
         with self._lines.under(f"def {name}({self._signature()}):"):
             yield
 
-    def _body(self, executable: Executable) -> None:
+    def _body(self, program: Program) -> None:
         reserved = {*_RESERVED, *self._module.d2s_signature.parameters}
-        expressions = Expressions(executable.program, reserved, self._parts.place, _no_tensor)
+        expressions = Expressions(program, reserved, self._parts.place, _no_tensor)
         for value in expressions.read_first:
             self._lines.line(f"{expressions.name(value)} = {ast.unparse(expressions.source_of(value))}")
-        Statements(executable.program, expressions, self._lines).print_body()
+        Statements(program, expressions, self._lines).print_body()
 
     def _signature(self) -> str:
         parameters = [inspect.Parameter(ROOT, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
@@ -130,6 +131,11 @@ class _Writer:
         }
         given = self._module.d2s_signature.parameters.values()
         return ", ".join(forms.get(one.kind, "{0}").format(one.name) for one in given)
+
+
+def _assumed(variant: Variant) -> list[str]:
+    of_mode = {None: [], True: ["self.training"], False: ["not self.training"]}[variant.training]
+    return [*of_mode, *variant.arguments]
 
 
 class _Written:
