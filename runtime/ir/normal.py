@@ -5,8 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import operator
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from d2s.runtime.ir.program import (
@@ -23,12 +22,12 @@ from d2s.runtime.ir.program import (
     Value,
     While,
     Yield,
-    map_tree,
     terminator_tree,
     values_in,
     walk_blocks,
     walk_ops,
 )
+from d2s.runtime.ir.rewriting import Rewriter
 
 
 class Truths:
@@ -163,24 +162,27 @@ def with_forks(block: Block) -> Block:
     if not block.ops or not isinstance(block.ops[-1], If) or not isinstance(end, Return | Raise):
         return block
     last = block.ops[-1]
-    then, orelse = (with_forks(_ended(side, last.results, end)) for side in last.blocks)
+    then, orelse = (with_forks(moved_into(side, last.results, end)) for side in last.blocks)
     return Block(block.ops[:-1], Branch(last.condition, then, orelse))
 
 
-def _ended(side: Block, results: Sequence[Value], end: Return | Raise) -> Block:
-    """The block of an `if`, which goes on to the end of the block around it."""
-    return Block(side.ops, _end_of(side.terminator, results, end))
-
-
-def _end_of(own: Terminator | None, results: Sequence[Value], end: Return | Raise) -> Terminator | None:
+def moved_into(side: Block, results: Sequence[Value], end: Terminator) -> Block:
+    """The block of an `if` with these results, which goes on to the end of the block around it."""
+    own = side.terminator
     if isinstance(own, Branch):
-        return Branch(own.condition, _ended(own.then, results, end), _ended(own.orelse, results, end))
+        then, orelse = (moved_into(one, results, end) for one in (own.then, own.orelse))
+        return Block(side.ops, Branch(own.condition, then, orelse))
     if not isinstance(own, Yield):
-        return own
+        return side
     given = dict(zip(results, own.values, strict=True))
+    return Block(side.ops, _Filling(given).terminator(end))
 
-    def filled(tree: Any) -> Any:
-        return map_tree(lambda leaf: given.get(leaf, leaf) if isinstance(leaf, Value) else leaf, tree)
 
-    writes = [replace(write, value=filled(write.value)) for write in end.writes]
-    return Return(filled(end.value), writes) if isinstance(end, Return) else Raise(filled(end.exception), writes)
+class _Filling(Rewriter):
+    """Puts trees in place of values."""
+
+    def __init__(self, given: Mapping[Value, Any]):
+        self._given = given
+
+    def value(self, value: Value) -> Any:
+        return self._given.get(value, value)

@@ -57,3 +57,15 @@ def _joined(op: ast.boolop, first: ast.expr, second: ast.expr) -> ast.expr:
         same = isinstance(part, ast.BoolOp) and type(part.op) is type(op)
         parts += part.values if same else [part]  # type: ignore[attr-defined]
     return ast.BoolOp(op, parts)
+
+
+def condition_text(node: ast.expr) -> str:
+    """A condition as source, without the parentheses that `ast.unparse` puts into chains of `and` and `or`."""
+    if not isinstance(node, ast.BoolOp):
+        return ast.unparse(node)
+    word = "and" if isinstance(node.op, ast.And) else "or"
+    binds_less = (ast.BoolOp, ast.IfExp, ast.Lambda)
+    parts = [
+        f"({condition_text(part)})" if isinstance(part, binds_less) else ast.unparse(part) for part in node.values
+    ]
+    return f" {word} ".join(parts)

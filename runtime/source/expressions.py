@@ -84,6 +84,10 @@ class Expressions:
         """A call, as an expression."""
         return self._calls.expression(call)
 
+    def items(self, over: Any) -> ast.expr:
+        """What a loop goes over: a value, or the range whose length a call gives."""
+        return self._calls.range_of(over) if isinstance(over, Call) else self.tree(over)
+
     def statement(self, call: Call) -> ast.stmt:
         """A call whose result is not used, as a statement."""
         return self._calls.statement(call)

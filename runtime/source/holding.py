@@ -21,6 +21,7 @@ from d2s.runtime.ir.program import (
     values_in,
     walk_ops,
 )
+from d2s.runtime.source.loops import For, defined_by
 
 # The values that each variable may be taken for at some place of the program.
 _Held = dict[str, frozenset[Value]]
@@ -105,6 +106,7 @@ class _Run:
         _become(held, after)
 
     def _while(self, op: While, held: _Held) -> None:
+        self.read(op.operands, held)
         self.move(op.params, op.inits, held)
         for name in self._assigned_in(op):
             held[name] = held.get(name, frozenset()) & frozenset(op.params)
@@ -116,6 +118,8 @@ class _Run:
             after.append(at_end)
         in_body: _Held = {}
         _become(in_body, trips)
+        if isinstance(op, For) and op.item is not None:
+            self.assign([op.item], in_body)
         for end, at_end in self.block(op.body, in_body):
             if isinstance(end, Continue):
                 self.move(op.params, end.values, at_end)
@@ -124,7 +128,7 @@ class _Run:
     def _assigned_in(self, op: While) -> set[str]:
         """The variables that the trips of a loop assign to."""
         inner = [one for block in op.blocks for one in walk_ops(block)]
-        values = [*op.params, *(value for one in inner for value in (*getattr(one, "params", ()), *one.results))]
+        values = [value for one in (op, *inner) for value in defined_by(one) if value not in op.results]
         return {self._names[value] for value in values if value in self._names}
 
 

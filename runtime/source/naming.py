@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, walk_ops
 from d2s.runtime.source.hints import joined_values
 from d2s.runtime.source.holding import first_wrong_read
+from d2s.runtime.source.loops import defined_by
 
 # A value and one that it becomes where paths join.
 _Join = tuple[Value, Value]
@@ -61,7 +62,7 @@ def _joins(program: Program) -> Iterator[_Join]:
 
 def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
     for op in walk_ops(program.body):
-        yield from ((value, op) for value in (*getattr(op, "params", ()), *op.results))
+        yield from ((value, op) for value in defined_by(op))
 
 
 def _described(value: Value, op: Op) -> str:

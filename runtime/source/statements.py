@@ -28,9 +28,10 @@ from d2s.runtime.ir.program import (
     Yield,
     raises,
 )
-from d2s.runtime.source.conditions import is_constant, negated, truth
+from d2s.runtime.source.conditions import condition_text, is_constant, negated, truth
 from d2s.runtime.source.expressions import Expressions
 from d2s.runtime.source.lines import Lines
+from d2s.runtime.source.loops import Break, For
 from d2s.runtime.source.trees import expression
 
 _Finish = Callable[[Terminator], None]
@@ -47,36 +48,33 @@ class Statements:
 
     def print_body(self) -> None:
         """Print all of the program."""
-        self._block(self._program.body, self._leave, leaves=True)
+        self._block(self._program.body, self._leave)
 
     # -------------------------------------------------------------- blocks
 
-    def _block(self, block: Block, finish: _Finish, leaves: bool = False) -> None:
-        """Print a block's ops, then its end by `finish`, after which nothing follows if it `leaves`."""
+    def _block(self, block: Block, finish: _Finish) -> None:
+        """Print a block's ops, then its end by `finish`."""
         ops = [op for op in block.ops if not self._expressions.is_inlined(op)]
         while ops:
             ops = ops[self._run_of_ops(ops) :]
         end = block.terminator
         assert end is not None
         if isinstance(end, Branch):
-            self._fork(end, finish, leaves)
+            self._fork(end, finish)
         elif isinstance(end, Raise):
             self._writes(end.writes)
             self._statement(ast.Raise(self._tree(end.exception)))
         else:
             finish(end)
 
-    def _fork(self, fork: Branch, finish: _Finish, leaves: bool) -> None:
-        condition = truth(self._tree(fork.condition))
-        if raises(fork.orelse):
-            with self._head("if", negated(condition)):
-                self._block(fork.orelse, finish, leaves)
-            self._block(fork.then, finish, leaves)
-        else:
-            with self._head("if", condition):
-                self._block(fork.then, finish, leaves)
-            with self._lines.under(None if leaves or raises(fork.then) else "else:"):
-                self._block(fork.orelse, finish, leaves)
+    def _fork(self, fork: Branch, finish: _Finish) -> None:
+        condition, first, second = truth(self._tree(fork.condition)), fork.then, fork.orelse
+        if _leaves(second) and (raises(second) or not _leaves(first)):
+            condition, first, second = negated(condition), second, first
+        with self._head("if", condition):
+            self._block(first, finish)
+        with self._lines.under(None if _leaves(first) else "else:"):
+            self._block(second, finish)
 
     def _run_of_ops(self, ops: Sequence[Op]) -> int:
         """Print the first ops, as many as run in a mode that is entered before them; how many they are."""
@@ -168,15 +166,19 @@ class Statements:
     def _while(self, op: While) -> None:
         self._move(op.params, op.inits, op.location)
         end = op.test.terminator
-        forked = isinstance(op.body.terminator, Branch)
-        if isinstance(end, Condition) and all(map(self._expressions.is_inlined, op.test.ops)):
-            with self._head("while", truth(self._tree(end.go_on)), op.location):
-                self._block(op.body, lambda end: self._next_trip(op, end, forked), leaves=True)
-            self._move(op.results, end.exits)
+        simple = isinstance(end, Condition) and all(map(self._expressions.is_inlined, op.test.ops))
+        if isinstance(op, For):
+            items = self._expressions.items(op.over)
+            head = f"for {self._expressions.name(op.item) or '_'} in {ast.unparse(items)}:"
         else:
-            with self._head("while", ast.Constant(True), op.location):
+            condition = truth(self._tree(end.go_on)) if simple and isinstance(end, Condition) else ast.Constant(True)
+            head = f"while {condition_text(condition)}:"
+        with self._lines.under(head, op.location):
+            if not simple:
                 self._block(op.test, lambda end: self._test(op, end))
-                self._block(op.body, lambda end: self._next_trip(op, end, forked), leaves=True)
+            self._block(op.body, lambda end: self._next_trip(op, end))
+        if simple and isinstance(end, Condition):
+            self._move(op.results, end.exits)
 
     def _test(self, op: While, end: Terminator) -> None:
         assert isinstance(end, Condition)
@@ -186,10 +188,10 @@ class Statements:
                 self._move(op.results, end.exits)
                 self._lines.line("break")
 
-    def _next_trip(self, op: While, end: Terminator, forked: bool) -> None:
+    def _next_trip(self, op: While, end: Terminator) -> None:
         self._move(op.params, _values(end))
-        if forked:
-            self._lines.line("continue")
+        if isinstance(end, Break):
+            self._lines.line("break")
 
     def _move(self, targets: Sequence[Value], trees: Sequence[Any], location: Location | None = None) -> None:
         """Have variables be what the trees are, all at once; what is in its variable already stays."""
@@ -228,14 +230,24 @@ class Statements:
 
     @contextmanager
     def _head(self, word: str, condition: ast.expr, location: Location | None = None) -> Iterator[None]:
-        with self._lines.under(f"{word} {ast.unparse(condition)}:", location):
+        with self._lines.under(f"{word} {condition_text(condition)}:", location):
             yield
 
     def _statement(self, statement: ast.stmt, location: Location | None = None) -> None:
-        self._lines.line(ast.unparse(ast.fix_missing_locations(statement)), location)
+        text = ast.unparse(ast.fix_missing_locations(statement))
+        value = getattr(statement, "value", None)
+        if isinstance(value, ast.Tuple) and len(value.elts) > 1:
+            whole = ast.unparse(value)
+            text = text.removesuffix(whole) + whole[1:-1]
+        self._lines.line(text, location)
 
     def _tree(self, tree: Any) -> ast.expr:
         return self._expressions.tree(tree)
+
+
+def _leaves(block: Block) -> bool:
+    """Whether what follows a block never runs after it."""
+    return all(isinstance(leaf.terminator, Return | Raise | Break) for leaf in block.leaves())
 
 
 def _values(end: Terminator) -> list[Any]:

@@ -18,6 +18,7 @@ from d2s.runtime.source.checks import Checks
 from d2s.runtime.source.expressions import Expressions
 from d2s.runtime.source.layers import Layers
 from d2s.runtime.source.lines import Lines
+from d2s.runtime.source.loops import with_loops
 from d2s.runtime.source.modes import Variant, joined, training_of
 from d2s.runtime.source.parts import Parts
 from d2s.runtime.source.statements import Statements
@@ -107,6 +108,7 @@ class _Writer:
             yield
 
     def _body(self, program: Program) -> None:
+        program = with_loops(program)
         reserved = {*_RESERVED, *self._module.d2s_signature.parameters}
         expressions = Expressions(program, reserved, self._parts.place, _no_tensor)
         for value in expressions.read_first:

@@ -1,0 +1,252 @@
+"""Loops as Python has them: `for` over a range or over the rows of a tensor, and `break` in place of a flag.
+
+A program counts the trips of a `for` itself, and before each trip tests a flag that a `break` has set. Where nothing
+else uses the counter or the flag, the loop is written without it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.normal import moved_into
+from d2s.runtime.ir.program import (
+    Block,
+    Branch,
+    Call,
+    Condition,
+    Continue,
+    If,
+    Op,
+    Program,
+    Value,
+    While,
+    Yield,
+    terminator_tree,
+    values_in,
+    walk_blocks,
+    walk_ops,
+)
+from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.operators.sequences import range_length
+
+
+@dataclass(eq=False)
+class For(While):
+    """A loop whose test always holds, over the items of `over`: a tensor, or the call of a range's length for the
+    range. `item` is the next one in each trip."""
+
+    item: Value | None = None
+    over: Call | Value | None = None
+
+    @property
+    def operands(self) -> list[Value]:
+        over = self.over.operands if isinstance(self.over, Call) else values_in(self.over)
+        return [*values_in(self.inits), *over]
+
+
+@dataclass(eq=False)
+class Break(Continue):
+    """Ends a trip as `Continue` does, and the loop with it."""
+
+
+def defined_by(op: Op) -> list[Value]:
+    """The values that an op defines, those that its blocks begin with included."""
+    items = [op.item] if isinstance(op, For) and op.item is not None else []
+    return [*(op.params if isinstance(op, While) else ()), *items, *op.results]
+
+
+def with_loops(program: Program) -> Program:
+    """The program with the loops of Python that its loops are."""
+    return _WithLoops(program).program(program)
+
+
+class _WithLoops(Rewriter):
+    def __init__(self, program: Program):
+        self._uses: Counter[Value] = Counter()
+        for block in walk_blocks(program.body):
+            self._uses.update(values_in(terminator_tree(block.terminator)))
+        for op in walk_ops(program.body):
+            self._uses.update(op.operands)
+
+    def block(self, block: Block) -> Block:
+        made = super().block(block)
+        for place, op in enumerate(made.ops):
+            if isinstance(op, While):
+                made.ops[place] = self._over_items(self._without_flag(op), made.ops)
+        needless = {id(op.over) for op in made.ops if isinstance(op, For)}
+        lengths = {id(op) for op in made.ops if self._is_only_a_length(op, made.ops)}
+        return Block([op for op in made.ops if id(op) not in needless | lengths], made.terminator)
+
+    # -------------------------------------------------------------- break
+
+    def _without_flag(self, loop: While) -> While:
+        """The loop with `break` in place of a flag that its test is about."""
+        flag, test = _tested_flag(loop)
+        if flag not in loop.params or loop.inits[loop.params.index(flag)] is not False:
+            return loop
+        exits = [at for at, one in enumerate(_exits(loop)) if one == flag]
+        ending = _Ending(flag)
+        body = ending.block(loop.body, loop.params.index(flag))
+        accounted = 1 + ending.kept + len(exits)
+        if body is None or self._uses[flag] != accounted or any(self._uses[loop.results[at]] for at in exits):
+            return loop
+        return _without(replace(loop, test=test, body=body), flag)
+
+    # -------------------------------------------------------------- for
+
+    def _over_items(self, loop: While, around: Sequence[Op]) -> While:
+        """The loop as one over a range or over rows, if its test only counts."""
+        counter, length = _counted(loop)
+        if counter is None or any(self._uses[loop.results[at]] for at, e in enumerate(_exits(loop)) if e == counter):
+            return loop
+        place = loop.params.index(counter)
+        counting = next((op for op in loop.body.ops if _calls(op, operator.add, counter, 1)), None)
+        ends = [leaf.terminator for leaf in loop.body.leaves() if isinstance(leaf.terminator, Continue)]
+        if counting is None or type(loop.inits[place]) is not int or loop.inits[place] != 0:
+            return loop
+        if any(end.values[place] != counting.results[0] for end in ends if not isinstance(end, Break)):
+            return loop
+        maker = next((op for op in around if isinstance(op, Call) and length in op.results), None)
+        ops = [op for op in loop.body.ops if op is not counting]
+        exits = _exits(loop).count(counter)
+        found = None if maker is None else self._items(maker, counter, self._uses[counter] - exits - 2, ops)
+        if found is None:
+            return loop
+        over, item, ops = found
+        test = Block([], Condition(True, _exits(loop)))
+        made = For(**{**vars(loop), "test": test, "body": Block(ops, loop.body.terminator)}, item=item, over=over)
+        return _without(made, counter)
+
+    def _items(self, maker: Call, counter: Value, uses: int, ops: list[Op]) -> tuple[Any, Value, list[Op]] | None:
+        """What a loop goes over, its items, and the ops left of its body, which uses the counter so many times."""
+        if maker.target is range_length and self._uses[maker.results[0]] == 1:
+            start, _, step = maker.args
+            if (start, step) == (0, 1):
+                return maker, counter, ops
+            scaled = counter
+            if uses == 1 and ops and _calls(ops[0], operator.mul, counter, step):
+                scaled, ops = ops[0].results[0], ops[1:]
+            if ops and _calls(ops[0], operator.add, start, scaled):
+                return maker, ops[0].results[0], ops[1:]
+        of_rows = maker.target == torch.Tensor.shape.__get__ and uses == 1 and ops
+        if of_rows and _calls(ops[0], torch.Tensor.__getitem__, maker.args[0], counter):
+            return maker.args[0], ops[0].results[0], ops[1:]
+        return None
+
+    def _is_only_a_length(self, op: Op, around: Sequence[Op]) -> bool:
+        """Whether an op gives nothing but the number of the rows that a loop goes over."""
+        if not isinstance(op, Call) or op.target != torch.Tensor.shape.__get__:
+            return False
+        loops = [one for one in around if isinstance(one, For) and one.over == op.args[0]]
+        return bool(loops) and all(self._uses[value] == (value == op.result[0]) for value in op.results)
+
+
+class _Ending:
+    """Ends the trips of a loop with `break` where they set its flag; `kept` counts where they leave it as it is."""
+
+    def __init__(self, flag: Value):
+        self.kept = 0
+        self._flag = flag
+
+    def block(self, block: Block, place: int) -> Block | None:
+        """The body of a loop, whose flag is carried at this place; None if the flag is set otherwise."""
+        end = block.terminator
+        if isinstance(end, Branch):
+            then, orelse = self.block(end.then, place), self.block(end.orelse, place)
+            return None if then is None or orelse is None else Block(block.ops, Branch(end.condition, then, orelse))
+        if not isinstance(end, Continue):
+            return block
+        flag = end.values[place]
+        if flag is True:
+            return Block(block.ops, Break(end.values))
+        if flag is False or flag == self._flag:
+            self.kept += flag == self._flag
+            return block
+        setting = next((op for op in block.ops if isinstance(op, If) and flag in op.results), None)
+        if setting is None:
+            return None
+        after = block.ops[block.ops.index(setting) + 1 :]
+        if not all(isinstance(op, Call) and op.target is operator.add for op in after):
+            return None
+        then, orelse = (self.block(moved_into(side, setting.results, end), place) for side in setting.blocks)
+        if then is None or orelse is None:
+            return None
+        ops = [op for op in block.ops if op is not setting]
+        return Block(ops, Branch(setting.condition, then, orelse))
+
+
+def _tested_flag(loop: While) -> tuple[Value | None, Block]:
+    """The flag that must not be set for a trip, and the test without it."""
+    test, end = loop.test, loop.test.terminator
+    if not test.ops or not isinstance(end, Condition):
+        return None, test
+    first, last = test.ops[0], test.ops[-1]
+    if _calls(first, operator.not_) and len(test.ops) == 1 and end.go_on == first.results[0]:
+        return first.operands[0], Block([], Condition(True, end.exits))
+    if not (isinstance(last, If) and end.go_on == last.results[0] and _yielded(last.orelse) is False):
+        return None, test
+    inside = _yielded(last.then)
+    if _calls(first, operator.not_) and len(test.ops) == 2 and last.condition == first.results[0]:
+        return first.operands[0], Block(last.then.ops, Condition(inside, end.exits))
+    if len(last.then.ops) == 1 and _calls(last.then.ops[0], operator.not_) and inside in last.then.ops[0].results:
+        return last.then.ops[0].operands[0], Block(test.ops[:-1], Condition(last.condition, end.exits))
+    return None, test
+
+
+def _counted(loop: While) -> tuple[Value | None, Any]:
+    """The counter of a loop that goes on while it is less than a number, and that number."""
+    end = loop.test.terminator
+    match loop.test.ops:
+        case [Call(target=operator.lt, args=(Value() as counter, Value() as length), result=Value() as result)]:
+            if isinstance(end, Condition) and end.go_on == result and counter in loop.params:
+                return counter, length
+    return None, None
+
+
+def _calls(op: Op, target: Any, *args: Any) -> bool:
+    """Whether an op is a call of a function with these first arguments, and has one result."""
+    return isinstance(op, Call) and op.target == target and op.args[: len(args)] == args and len(op.results) == 1
+
+
+def _yielded(block: Block) -> Any:
+    return block.terminator.values[0] if isinstance(block.terminator, Yield) else None
+
+
+def _exits(loop: While) -> list[Any]:
+    assert isinstance(loop.test.terminator, Condition)
+    return loop.test.terminator.exits
+
+
+def _without(loop: While, carried: Value) -> While:
+    """The loop without one of its carried values."""
+    place = loop.params.index(carried)
+    kept = [at for at, one in enumerate(_exits(loop)) if one != carried]
+    condition = loop.test.terminator
+    assert isinstance(condition, Condition)
+    test = Block(loop.test.ops, Condition(condition.go_on, [condition.exits[at] for at in kept]))
+    return replace(
+        loop,
+        params=_but(loop.params, place),
+        inits=_but(loop.inits, place),
+        test=test,
+        body=_without_value(loop.body, place),
+        results=[loop.results[at] for at in kept],
+    )
+
+
+def _without_value(block: Block, place: int) -> Block:
+    end = block.terminator
+    if isinstance(end, Branch):
+        sides = (_without_value(end.then, place), _without_value(end.orelse, place))
+        return Block(block.ops, Branch(end.condition, *sides))
+    return Block(block.ops, type(end)(_but(end.values, place)) if isinstance(end, Continue) else end)
+
+
+def _but(items: Sequence[Any], place: int) -> list[Any]:
+    return [item for at, item in enumerate(items) if at != place]
