@@ -1,0 +1,31 @@
+"""One use of an operator in somebody else's graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# A function, its arguments by position, and those by name.
+Called = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass
+class Operator:
+    """One use of an operator: its name without overload, and its arguments by name, as trees.
+
+    `left_out` are those that are as the schema has them anyway, `by_name` those that take no position; `on_tensor`
+    is whether the first argument is a tensor, `of_tensors` whether any is.
+    """
+
+    name: str
+    given: dict[str, Any]
+    left_out: frozenset[str] = frozenset()
+    by_name: frozenset[str] = frozenset()
+    on_tensor: bool = True
+    of_tensors: bool = True
+    types: list[Any] = field(default_factory=list)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An argument that says something."""
+        return default if name in self.left_out else self.given.get(name, default)
