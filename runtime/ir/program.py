@@ -93,6 +93,11 @@ class PythonType:
 ValueType = TensorType | ArrayType | PythonType
 
 
+def is_tensor(kind: ValueType) -> bool:
+    """Whether what is of this type is a tensor, if only that is known of it."""
+    return isinstance(kind, TensorType) or kind == PythonType(torch.Tensor)
+
+
 @dataclass(frozen=True)
 class Value:
     """Something that exists when the program runs; a program's inputs have negative numbers.

@@ -11,7 +11,7 @@ from typing import Any
 from d2s.runtime.archive.targets import name_of
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.names import display_name, qualified_name
-from d2s.runtime.ir.program import Call, TensorType, Value
+from d2s.runtime.ir.program import Call, Value, is_tensor
 from d2s.runtime.ir.sources import Source
 from d2s.runtime.source.layers import LayerCall
 from d2s.runtime.source.trees import Trees, call_of, dotted, expression
@@ -158,7 +158,7 @@ class Calls:
             return ast.Attribute(self._trees.tree(call.args[0]), place.rpartition(".")[2], ast.Load())
         if not call.args or not isinstance(call.args[0], Value) or not _is_class(place):
             return None
-        if place == "torch.Tensor" and not isinstance(call.args[0].type, TensorType):
+        if place == "torch.Tensor" and not is_tensor(call.args[0].type):
             return None
         if method == "__getitem__" and len(call.args) == 2 and not call.kwargs:
             return ast.Subscript(self._trees.tree(call.args[0]), self._trees.index(call.args[1]), ast.Load())

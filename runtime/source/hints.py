@@ -36,9 +36,14 @@ def names_of_values(program: Program) -> dict[Value, str]:
     """The variables that values were assigned to; arguments have their own names."""
     names = {one.value: one.source.name for one in program.inputs if isinstance(one.source, Argument)}
     _name_block(program.body, names)
-    while _name_joins(program, names):
-        pass
+    name_joins(program, names)
     return names
+
+
+def name_joins(program: Program, names: dict[Value, str]) -> None:
+    """Give what is joined where paths meet the name of what becomes it, as far as that has one."""
+    while _name_more_joins(program, names):
+        pass
 
 
 def _name_block(block: Block, names: dict[Value, str]) -> None:
@@ -70,7 +75,7 @@ def _name_results(target: Target, result: Any, names: dict[Value, str]) -> None:
 # ------------------------------------------------------------------ joins
 
 
-def _name_joins(program: Program, names: dict[Value, str]) -> bool:
+def _name_more_joins(program: Program, names: dict[Value, str]) -> bool:
     """Give results and carried values the name of what becomes them; whether any was given."""
     before = len(names)
     for op in walk_ops(program.body):

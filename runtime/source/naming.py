@@ -42,11 +42,10 @@ def _called(
     program: Program, joins: list[_Join], inlined: Collection[Value], arguments: set[str], taken: set[str]
 ) -> dict[Value, str]:
     """What each value is called: as the user did, or as what it becomes, or by the op that makes it."""
-    allowed = {
-        name: name if name in arguments else _free(name, taken) for name in dict.fromkeys(program.names.values())
-    }
-    called = {value: allowed[name] for value, name in program.names.items()}
     defined = dict(_defined(program))
+    users = {value: name for value, name in program.names.items() if value in defined}
+    allowed = {name: name if name in arguments else _free(name, taken) for name in dict.fromkeys(users.values())}
+    called = {value: allowed[name] for value, name in users.items()}
     for value, op in defined.items():
         if value not in called and value not in inlined:
             unnamed = defined.keys() - called.keys() - set(inlined)

@@ -1,0 +1,34 @@
+"""`from_torchscript` and `from_exported`: other people's static graphs as programs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from d2s.errors import D2SError
+from d2s.runtime.foreign.modules import from_script, loaded_script
+from d2s.runtime.standalone.module import StaticModule
+
+
+def from_torchscript(module_or_path: Any) -> StaticModule:
+    """A traced or scripted module of TorchScript as a module of one program, for any shapes, with its parameters.
+
+    `to_dynamic` makes an ordinary module of it: this rescues a `.pt` file whose source is lost.
+
+    Args:
+        module_or_path: what `torch.jit.script`, `torch.jit.trace` or `torch.jit.load` gave, or the path of a file.
+
+    Raises:
+        D2SError: it is no such module, or something in its graph has no counterpart in a program.
+        OSError: the file can't be read.
+    """
+    if isinstance(module_or_path, str | os.PathLike):
+        with open(module_or_path, "rb"):  # a clear error where there is no such file
+            script = loaded_script(os.fspath(module_or_path))
+    else:
+        script = module_or_path
+    if not isinstance(script, torch.jit.ScriptModule):
+        raise D2SError(f"{script!r} is no module of TorchScript; give what torch.jit.script or torch.jit.load gave")
+    return from_script(script)
