@@ -19,6 +19,7 @@ import torch
 from torch.overrides import get_overridable_functions, resolve_name
 
 from d2s.runtime.errors import D2SError
+from d2s.runtime.foreign.devices import device_type
 from d2s.runtime.ir.names import qualified_name
 from d2s.runtime.operators.orders import sorted_positions
 from d2s.runtime.operators.sequences import range_length
@@ -83,6 +84,7 @@ _DUNDERS = frozenset(
 
 _OF_D2S = (
     attempt,
+    device_type,
     expect_no_node,
     has_gradient,
     items_of,
@@ -166,6 +168,7 @@ def _of_python() -> Iterator[tuple[str, Any]]:
     for name, thing in vars(builtins).items():
         if isinstance(thing, type) and issubclass(thing, Exception):
             yield name, thing
+    yield "warnings.warn", warnings.warn
     for place in (operator, math):
         for name, function in vars(place).items():
             if callable(function) and not name.startswith("_") and name not in _NOT_OF_OPERATOR:

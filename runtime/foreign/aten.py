@@ -40,15 +40,21 @@ def called(op: Operator) -> Called:
 def _arguments(op: Operator) -> tuple[tuple[Any, ...], dict[str, Any]]:
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    named = False
-    for name, tree in op.given.items():
-        if name in op.left_out:
-            named = True
-        elif named or name in op.by_name:
-            kwargs[name] = tree
+    said = [name for name in op.given if name not in op.left_out]
+    if not op.of_tensors:  # the functions of Python take no names
+        return tuple(op.given[name] for name in list(op.given) if said and _is_up_to(op, name, said[-1])), {}
+    for name in said:
+        skipped = list(op.given).index(name) != len(args)
+        if skipped or name in op.by_name:
+            kwargs[name] = op.given[name]
         else:
-            args.append(tree)
+            args.append(op.given[name])
     return tuple(args), kwargs
+
+
+def _is_up_to(op: Operator, name: str, last: str) -> bool:
+    names = list(op.given)
+    return names.index(name) <= names.index(last)
 
 
 # ------------------------------------------------------------------ tensors

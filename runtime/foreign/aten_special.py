@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +24,19 @@ def _named(given: dict[str, Any]) -> dict[str, Any]:
 def _slice(op: Operator) -> Called | None:
     if not op.on_tensor:
         source, start, end, step = (op.given[name] for name in ("l", "start", "end", "step"))
-        return list.__getitem__, (source, _bounds(start, end, step)), {}
-    dim = op.given["dim"]
-    if not isinstance(dim, int) or dim < 0:
-        return None
+        return operator.getitem, (source, _bounds(start, end, step)), {}
     part = _bounds(op.given["start"], op.given["end"], op.given["step"])
-    index = (*([slice(None)] * dim), part) if dim else part
-    return torch.Tensor.__getitem__, (op.given["self"], index), {}
+    return _at_dimension(op, part)
+
+
+def _at_dimension(op: Operator, part: Any) -> Called | None:
+    """`x[:, part]`, or `x[..., part, :]`."""
+    dim = op.given["dim"]
+    if not isinstance(dim, int):
+        return None
+    whole = slice(None)
+    index = (*([whole] * dim), part) if dim >= 0 else (..., part, *([whole] * (-dim - 1)))
+    return torch.Tensor.__getitem__, (op.given["self"], part if dim == 0 else index), {}
 
 
 def _bounds(start: Any, end: Any, step: Any) -> slice:
@@ -41,10 +48,7 @@ def _bounds(start: Any, end: Any, step: Any) -> slice:
 
 
 def _select(op: Operator) -> Called | None:
-    dim, index = op.given["dim"], op.given["index"]
-    if not isinstance(dim, int) or dim < 0:
-        return None
-    return torch.Tensor.__getitem__, (op.given["self"], (*([slice(None)] * dim), index) if dim else index), {}
+    return _at_dimension(op, op.given["index"])
 
 
 def _index(op: Operator) -> Called:

@@ -9,6 +9,7 @@ import torch
 
 from d2s.runtime.errors import D2SError
 from d2s.runtime.foreign.builder import Builder
+from d2s.runtime.foreign.rotation import rotated
 from d2s.runtime.foreign.torchscript import read_method
 from d2s.runtime.ir.program import Program, PythonType, Role
 from d2s.runtime.ir.sources import Argument
@@ -38,7 +39,7 @@ def from_script(script: torch.jit.ScriptModule) -> StaticModule:
     ]
     module = StaticModule("forward", kind, inspect.Signature(parameters))
     _fill(module, script, {})
-    program = verify(read_method(Builder(module), script))
+    program = verify(rotated(verify(read_method(Builder(module), script))))
     module.d2s_set_captures([Capture(program, _guards(program), frozenset(), True)])
     return module
 
@@ -50,7 +51,7 @@ def _fill(part: Part, script: Any, memo: dict[int, Part]) -> None:
         part.d2s_put("_parameters", name, parameter)
     for name, buffer in script.named_buffers(recurse=False):
         part.d2s_put("_buffers", name, buffer)
-    for name, inner in script.named_children():
+    for name, inner in script._modules.items():
         made = memo.get(id(inner)) or Part(inner.original_name)
         part.d2s_put("_modules", name, made)
         if id(inner) not in memo:

@@ -17,10 +17,12 @@ from d2s.runtime.archive.targets import name_of
 from d2s.runtime.errors import D2SError, Location
 from d2s.runtime.foreign.aten import called
 from d2s.runtime.foreign.builder import Builder
+from d2s.runtime.foreign.devices import device_type
 from d2s.runtime.foreign.uses import Operator
 from d2s.runtime.ir.program import (
     ORDERED,
     PURE,
+    Call,
     Effects,
     Program,
     PythonType,
@@ -42,6 +44,17 @@ _FUNCTIONAL = "__torch__.torch.nn.functional."
 _LAYOUTS = (torch.strided, torch.sparse_coo)
 _FORMATS = (torch.contiguous_format, torch.preserve_format, torch.channels_last, torch.channels_last_3d)
 _RANDOM = re.compile(r"rand|bernoulli|multinomial|normal|dropout|poisson|uniform|exponential|geometric")
+_GIVE_LISTS = (
+    list,
+    sorted,
+    list.copy,
+    torch.Tensor.tolist,
+    torch.einsum,
+    operator.add,
+    operator.mul,
+    operator.getitem,
+)
+_DTYPE = PythonType(torch.dtype)
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str, "complex": complex}
 
 
@@ -113,6 +126,8 @@ class _Frame:
 
     def _operator(self, node: Any, trees: list[Tree]) -> Any:
         name = node.kind().partition("::")[2]
+        if any(isinstance(tree, Value) and tree.type == _DTYPE for tree in trees):
+            trees = [DTYPES_BY_NUMBER[tree] if type(tree) is int else tree for tree in trees]
         folded = _folded(name, trees)
         if folded is not None:
             return folded[0]
@@ -126,7 +141,7 @@ class _Frame:
             given,
             frozenset(left_out),
             frozenset(one.name for one in arguments if one.kwarg_only),
-            on_tensor=types[:1] == ["Tensor"],
+            on_tensor=types[:1] == ["Tensor"] and arguments[0].name in ("self", "input"),
             of_tensors=any(kind.startswith("Tensor") for kind in types)
             or any("Tensor" in kind for kind in types[:1]),
             types=[_python_type(one.type()) for one in node.inputs()],
@@ -140,7 +155,10 @@ class _Frame:
         if gives_written:
             self._builder.call(target, args, kwargs, None, effects)
             return effects.writes[0]
-        return self._call(node, target, args, kwargs, effects)
+        answer = self._call(node, target, args, kwargs, effects)
+        if schema.returns and _needs_list(node, target):
+            return self._builder.call(list, (answer,), {}, self._result(node.output()))
+        return answer
 
     def _call(self, node: Any, target: Any, args: Any, kwargs: Any, effects: Effects = PURE) -> Any:
         outputs = list(node.outputs())
@@ -232,7 +250,7 @@ class _Frame:
         builder = self._builder
         kinds = [_type(one.type()) for one in carried]
         counts = not (isinstance(most, int) and most == _ENDLESS) or bool(counter.uses())
-        length = most if not isinstance(most, Value) and not counts else self._length(most) if counts else most
+        length = self._length(most) if counts else most
         decides = go_on is not True or next(iter(block.outputs())).node().kind() != "prim::Constant"
         starts = [*([0] if counts else []), *([go_on] if decides else []), *inits]
         of_flags = [*([PythonType(int)] if counts else []), *([PythonType(bool)] if decides else [])]
@@ -267,7 +285,21 @@ class _Frame:
         return after[0] if len(after) == 1 else after
 
     def _length(self, most: Tree) -> Tree:
+        """The number of trips of a loop over so many."""
+        last = self._builder.block.ops[-1] if self._builder.block.ops else None
+        if isinstance(last, Call) and last.target is range_length and most == last.result:
+            return most
         return self._builder.call(range_length, (0, most, 1), {}, self._builder.value(PythonType(int)))
+
+    def derived_index(self, node: Any, trees: list[Tree]) -> Any:
+        place, start, step = trees
+        if (start, step) == (0, 1):
+            return place
+        integer = PythonType(int)
+        scaled = (
+            place if step == 1 else self._builder.call(operator.mul, (place, step), {}, self._builder.value(integer))
+        )
+        return self._call(node, operator.add, (start, scaled), {})
 
     def made_list(self, node: Any, trees: list[Tree]) -> Tree:
         """A list: one of the run if any list of such items is changed, for this may be that."""
@@ -299,7 +331,21 @@ class _Frame:
 
     def attribute_of_tensor(self, node: Any, trees: list[Tree]) -> Any:
         name = node.kind().partition("::")[2]
-        return self._call(node, getattr(torch.Tensor, name).__get__, tuple(trees), {})
+        result = self._builder.value(_DTYPE) if name == "dtype" else self._result(node.output())
+        return self._builder.call(getattr(torch.Tensor, name).__get__, tuple(trees), {}, result)
+
+    def device_type(self, node: Any, trees: list[Tree]) -> Any:
+        return self._call(node, device_type, tuple(trees), {})
+
+    def is_instance(self, node: Any, trees: list[Tree]) -> Any:
+        """A test that the types of the graph decide already."""
+        (value,) = node.inputs()
+        kinds = node.tys("types")
+        if any(value.type().isSubtypeOf(kind) for kind in kinds):
+            return True
+        if value.type().kind() in ("OptionalType", "UnionType", "AnyType"):
+            raise D2SError(f"isinstance of what is {value.type()} has no counterpart in a program")
+        return False
 
     def built_in(self, node: Any, trees: list[Tree]) -> Any:
         return self._call(node, getattr(builtins, node.kind().partition("::")[2]), tuple(trees), {})
@@ -362,6 +408,9 @@ _NODES: dict[str, Callable[[_Frame, Any, list[Any]], Any]] = {
     "prim::unchecked_unwrap_optional": _Frame.itself,
     "prim::Uninitialized": _Frame.nothing,
     "prim::RaiseException": _Frame.raises,
+    "aten::__derive_index": _Frame.derived_index,
+    "prim::isinstance": _Frame.is_instance,
+    "prim::type": _Frame.device_type,
     "prim::Print": _Frame.printed,
     "aten::format": _Frame.formatted,
     "aten::warn": _Frame.warned,
@@ -452,6 +501,22 @@ def _folded(name: str, trees: list[Tree]) -> tuple[Any] | None:
     if name == "__not__" and isinstance(trees[0], bool):
         return (not trees[0],)
     return None
+
+
+def _needs_list(node: Any, target: Any) -> bool:
+    """Whether a function that gives a tuple in Python gives something that is used as only a list can be."""
+    outputs = list(node.outputs())
+    if len(outputs) != 1 or outputs[0].type().kind() != "ListType" or target in _GIVE_LISTS:
+        return False
+    return not all(_takes_tuple(use.user) for use in outputs[0].uses())
+
+
+def _takes_tuple(user: Any) -> bool:
+    if user.kind() in ("aten::__getitem__", "aten::len", "prim::ListUnpack"):
+        return True
+    first = next(user.inputs(), None)
+    of_tensors = first is not None and first.type().kind() == "TensorType"
+    return user.kind().startswith("aten::") and (of_tensors or user.kind() in ("aten::stack", "aten::cat"))
 
 
 def _is_truth(then: Any, orelse: Any) -> bool:

@@ -62,6 +62,7 @@ _AS_PYTHON_WRITES = {
     "d2s.real_power": "float({0} ** {1})",
     "d2s.sorted_positions": "tuple(i for i, _ in sorted(enumerate({0}), key=lambda pair: pair[1], reverse={1}))",
     "d2s.same": "{0}",
+    "d2s.device_type": "{0}.type",
 }
 
 

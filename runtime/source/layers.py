@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Block, Call, Op, Program, Role, Value, used_values, walk_blocks
+from d2s.runtime.ir.program import Block, Call, If, Op, Program, Role, Value, used_values, walk_blocks
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument, Member, Source, prefixes, read
 from d2s.runtime.source.layer_kinds import KINDS, LayerKind, constructor
@@ -78,13 +78,15 @@ class Layers:
         for block in walk_blocks(program.body):
             for previous, op in zip([None, *block.ops], block.ops, strict=False):
                 if isinstance(op, Call):
-                    yield from self._use(op, previous, tensors)
+                    yield from self._use(op, previous, tensors, state)
 
-    def _use(self, op: Call, previous: Op | None, tensors: dict[Value, Any]) -> Iterable[_Use]:
+    def _use(
+        self, op: Call, previous: Op | None, tensors: dict[Value, Any], modes: dict[Value, Source]
+    ) -> Iterable[_Use]:
         candidates = (layer for value in op.operands for layer in self._layers_with.get(id(tensors.get(value)), ()))
         for place, part in dict.fromkeys(candidates):
             kind = KINDS[part.d2s_kind]
-            use = _use_of(op, previous, place, part, kind, tensors) if kind.function is op.target else None
+            use = _use_of(op, previous, place, part, kind, tensors, modes) if kind.function is op.target else None
             if use is not None:
                 yield use
                 return
@@ -98,7 +100,13 @@ def _parts(place: Source, part: Part) -> Iterable[tuple[Source, Part]]:
 
 
 def _use_of(
-    op: Call, previous: Op | None, place: Source, part: Part, kind: LayerKind, tensors: dict[Value, Any]
+    op: Call,
+    previous: Op | None,
+    place: Source,
+    part: Part,
+    kind: LayerKind,
+    tensors: dict[Value, Any],
+    modes: dict[Value, Source],
 ) -> _Use | None:
     """A call of the function of a layer; None if it is not for all tensors of the layer, or not as the layer does."""
     names = kind.takes.split()
@@ -107,11 +115,14 @@ def _use_of(
     if any(tensors.get(given.get(name)) is not own[name] for name in names if name in own):  # type: ignore[arg-type]
         return None
     options = {name: thing for name, thing in given.items() if name != "input" and name not in own}
+    mode = options.pop("training", False)
     if any(isinstance(thing, Value) for thing in options.values()):
         return None
+    if isinstance(mode, Value) and modes.get(mode) != Member(place, "", "training"):
+        return None
     ops: tuple[Op, ...] = (op,)
-    if options.get("training"):
-        if previous is None or not _counts_batches(previous, tensors, own.get("num_batches_tracked")):
+    if mode is not False:
+        if previous is None or not _counts_batches(previous, mode, tensors, own.get("num_batches_tracked")):
             return None
         ops = (previous, op)
     made = constructor(part, kind.options(options, part))
@@ -130,7 +141,9 @@ class _Calling(Rewriter):
         return super().block(Block(ops, block.terminator))
 
 
-def _counts_batches(op: Op, tensors: dict[Value, Any], counter: Any) -> bool:
-    """Whether an op is what a norm over batches does first when it trains."""
+def _counts_batches(op: Op, mode: Any, tensors: dict[Value, Any], counter: Any) -> bool:
+    """Whether an op is what a norm over batches does first when it trains, as this flag says."""
+    if isinstance(op, If) and op.condition == mode and not op.orelse.ops and len(op.then.ops) == 1:
+        return _counts_batches(op.then.ops[0], True, tensors, counter)
     counts = isinstance(op, Call) and op.target is torch.Tensor.add_ and op.args[1:] == (1,)
-    return counts and tensors.get(op.operands[0]) is counter
+    return counts and mode is True and tensors.get(op.operands[0]) is counter

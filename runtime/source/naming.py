@@ -11,7 +11,7 @@ import keyword
 import re
 from collections.abc import Collection, Iterator
 
-from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, walk_ops
+from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, is_tensor, walk_ops
 from d2s.runtime.source.hints import joined_values
 from d2s.runtime.source.holding import first_wrong_read
 from d2s.runtime.source.loops import defined_by
@@ -66,7 +66,7 @@ def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
 
 def _described(value: Value, op: Op) -> str:
     """A name for a value that the user had none for."""
-    if isinstance(value.type, PythonType):
+    if isinstance(value.type, PythonType) and not is_tensor(value.type):
         return _BY_TYPE.get(value.type.python_type, "thing")
     if isinstance(op, Call):
         name = getattr(op.target, "__name__", "").strip("_")

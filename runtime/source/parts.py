@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ class Parts:
         self._trees = Trees(_no_value, _no_value)
         # The first path to each parameter, buffer and part: what is in two places is one thing.
         self._paths: dict[int, str] = {}
+        self._lists = set(_lists(module, ROOT))
 
     def statements(self) -> Iterator[str]:
         """The statements that make them."""
@@ -44,10 +46,15 @@ class Parts:
             case Argument(name):
                 return name
             case Attribute(base, name) | Member(base, _, name):
-                return _inside(self._place(base), name)
+                return self._inside(self._place(base), name)
             case Item(base, key):
                 return f"{self._place(base)}[{self._written(key)}]"
         raise D2SError(f"{source} can't be written as source")
+
+    def _inside(self, place: str, name: str) -> str:
+        if name.isidentifier() and not keyword.iskeyword(name):
+            return f"{place}.{name}"
+        return f"{place}[{name}]" if place in self._lists else f"getattr({place}, {name!r})"
 
     def _written(self, tree: Any) -> str:
         return ast.unparse(self._trees.tree(tree))
@@ -57,13 +64,16 @@ class Parts:
     def _contents(self, part: Part, path: str) -> Iterator[str]:
         """What puts its parts, tensors and attributes into a module that has none."""
         for name, inner in part._modules.items():
-            text, after = ("None", []) if inner is None else self._made(inner, _inside(path, name))
+            text, after = ("None", []) if inner is None else self._made(inner, self._inside(path, name))
             yield _put(path, name, text)
             yield from after
         for name, parameter in part._parameters.items():
-            yield _put(path, name, self._once(parameter, _inside(path, name), _parameter))
+            yield _put(path, name, self._once(parameter, self._inside(path, name), _parameter))
         for name, buffer in part._buffers.items():
             yield self._buffer(part, path, name, buffer)
+        yield from self._attributes(part, path)
+
+    def _attributes(self, part: Part, path: str) -> Iterator[str]:
         for name, thing in vars(part).items():
             if name not in _OF_MODULES and not name.startswith("d2s_"):
                 yield f"{path}.{name} = {self._written(thing)}"
@@ -92,6 +102,7 @@ class Parts:
                     yield f"{place}.{name} = {path}"
                 elif not tensor.requires_grad:
                     yield f"{place}.{name}.requires_grad_(False)"
+        yield from self._attributes(part, place)
 
     # -------------------------------------------------------------- tensors
 
@@ -104,7 +115,7 @@ class Parts:
     def _buffer(self, part: Part, path: str, name: str, buffer: torch.Tensor | None) -> str:
         is_lasting = name not in part._non_persistent_buffers_set
         is_written = not is_lasting and buffer is not None and buffer.numel() <= _MOST_WRITTEN
-        text = self._once(buffer, _inside(path, name), _literal if is_written else _zeros)
+        text = self._once(buffer, self._inside(path, name), _literal if is_written else _zeros)
         return f"{path}.register_buffer({name!r}, {text}{', persistent=False' if is_written else ''})"
 
 
@@ -117,14 +128,17 @@ def _is_list(part: Part) -> bool:
     return names == list(map(str, range(len(names)))) and None not in part._modules.values()
 
 
-def _inside(place: str, name: str) -> str:
-    if name.isidentifier():
-        return f"{place}.{name}"
-    return f"{place}[{name}]" if name.isdigit() else f"getattr({place}, {name!r})"
+def _lists(part: Part, place: str) -> Iterator[str]:
+    """The places of parts whose own are items of lists."""
+    if part.d2s_kind in _LISTS and _is_list(part):
+        yield place
+    for name, inner in part._modules.items():
+        if isinstance(inner, Part):
+            yield from _lists(inner, f"{place}.{name}" if name.isidentifier() else f"{place}[{name}]")
 
 
 def _put(place: str, name: str, text: str) -> str:
-    if name.isidentifier():
+    if name.isidentifier() and not keyword.iskeyword(name):
         return f"{place}.{name} = {text}"
     return f"{place}.{'add_module' if text.startswith('nn.') else 'register_parameter'}({name!r}, {text})"
 
