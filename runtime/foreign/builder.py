@@ -72,18 +72,20 @@ class Builder:
 
     def attribute(self, base: Source, part: Part, name: str) -> Tree:
         """What an attribute of a part holds."""
-        for table, role in (("_parameters", Role.PARAMETER), ("_buffers", Role.BUFFER)):
-            if name in vars(part)[table]:
-                if vars(part)[table][name] is None:
-                    return None
-                return self.input(Member(base, table, name), TENSOR, role)
-        source = Member(base, "", name)
+        source = self.place(base, part, name)
         if source in self.written:
             return self.written[source]
-        thing = vars(part)[name]
+        thing = source.of(part)
         if thing is None:
             return None
-        return self.input(source, PythonType(type(thing)), Role.ARGUMENT)
+        roles = {"_parameters": Role.PARAMETER, "_buffers": Role.BUFFER}
+        kind = TENSOR if isinstance(thing, torch.Tensor) else PythonType(type(thing))
+        return self.input(source, kind, roles.get(source.table, Role.ARGUMENT))
+
+    def place(self, base: Source, part: Part, name: str) -> Member:
+        """The path to an attribute of a part."""
+        table = next((table for table in ("_parameters", "_buffers") if name in vars(part)[table]), "")
+        return Member(base, table, name)
 
     def constant(self, tensor: torch.Tensor) -> Value:
         """A tensor that the graph holds: a buffer of the module."""

@@ -163,7 +163,8 @@ class _Frame:
     def _call(self, node: Any, target: Any, args: Any, kwargs: Any, effects: Effects = PURE) -> Any:
         outputs = list(node.outputs())
         results = [self._result(one) for one in outputs]
-        self._builder.call(target, args, kwargs, tuple(results) if len(results) > 1 else results[0], effects)
+        whole = results[0] if len(results) == 1 else tuple(results) or None
+        self._builder.call(target, args, kwargs, whole, effects)
         return results if len(results) != 1 else results[0]
 
     def _result(self, value: Any) -> Tree:
@@ -194,12 +195,7 @@ class _Frame:
 
     def set_attribute(self, node: Any, trees: list[Any]) -> list[Tree]:
         owner, tree = trees
-        name = node.s("name")
-        for table in ("_parameters", "_buffers"):
-            if name in vars(owner.part)[table]:
-                self._builder.written[Member(owner.path, table, name)] = tree
-                return []
-        self._builder.written[Member(owner.path, "", name)] = tree
+        self._builder.written[self._builder.place(owner.path, owner.part, node.s("name"))] = tree
         return []
 
     def call_method(self, node: Any, trees: list[Any]) -> Any:

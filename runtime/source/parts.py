@@ -30,7 +30,7 @@ class Parts:
         self._trees = Trees(_no_value, _no_value)
         # The first path to each parameter, buffer and part: what is in two places is one thing.
         self._paths: dict[int, str] = {}
-        self._lists = set(_lists(module, ROOT))
+        self._lists = set(_lists_in(module, ROOT))
 
     def statements(self) -> Iterator[str]:
         """The statements that make them."""
@@ -128,13 +128,14 @@ def _is_list(part: Part) -> bool:
     return names == list(map(str, range(len(names)))) and None not in part._modules.values()
 
 
-def _lists(part: Part, place: str) -> Iterator[str]:
-    """The places of parts whose own are items of lists."""
-    if part.d2s_kind in _LISTS and _is_list(part):
-        yield place
+def _lists_in(part: Part, place: str) -> Iterator[str]:
+    """The places in a part that hold lists of parts."""
     for name, inner in part._modules.items():
         if isinstance(inner, Part):
-            yield from _lists(inner, f"{place}.{name}" if name.isidentifier() else f"{place}[{name}]")
+            path = f"{place}.{name}" if name.isidentifier() else f"{place}[{name}]"
+            if inner.d2s_kind in _LISTS and _is_list(inner):
+                yield path
+            yield from _lists_in(inner, path)
 
 
 def _put(place: str, name: str, text: str) -> str:
