@@ -9,7 +9,9 @@ import torch
 
 from d2s.runtime.errors import D2SError
 from d2s.runtime.foreign.builder import Builder
+from d2s.runtime.foreign.counting import counted
 from d2s.runtime.foreign.rotation import rotated
+from d2s.runtime.foreign.threading import threaded
 from d2s.runtime.foreign.torchscript import read_method
 from d2s.runtime.ir.program import Program, PythonType, Role
 from d2s.runtime.ir.sources import Argument
@@ -39,7 +41,9 @@ def from_script(script: torch.jit.ScriptModule) -> StaticModule:
     ]
     module = StaticModule("forward", kind, inspect.Signature(parameters))
     _fill(module, script, {})
-    program = verify(rotated(verify(read_method(Builder(module), script))))
+    program = read_method(Builder(module), script)
+    for step in (verify, threaded, counted, rotated, verify):
+        program = step(program)
     module.d2s_set_captures([Capture(program, _guards(program), frozenset(), True)])
     return module
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,10 +17,7 @@ from d2s.runtime.ir.program import (
     While,
     leaves_of,
     map_tree,
-    terminator_tree,
-    values_in,
-    walk_blocks,
-    walk_ops,
+    use_counts,
 )
 from d2s.runtime.ir.rewriting import Rewriter
 
@@ -33,11 +29,7 @@ def rotated(program: Program) -> Program:
 
 class _Rotating(Rewriter):
     def __init__(self, program: Program):
-        self._uses: Counter[Value] = Counter()
-        for block in walk_blocks(program.body):
-            self._uses.update(values_in(terminator_tree(block.terminator)))
-        for op in walk_ops(program.body):
-            self._uses.update(op.operands)
+        self._uses = use_counts(program)
 
     def block(self, block: Block) -> Block:
         made = super().block(block)

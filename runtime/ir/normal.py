@@ -87,8 +87,8 @@ def _truth(op: Op) -> tuple[Value, bool] | None:
 class Uses:
     """Where values are used first, through all that they become where paths join."""
 
-    def __init__(self, body: Block, truths: Truths):
-        self._truths = truths
+    def __init__(self, body: Block, truths: Truths | None = None):
+        self._truths = truths or Truths(Block())
         self._places = itertools.count()
         self._first: dict[Value, int] = {}
         self._becomes: list[tuple[Value, Value]] = []
@@ -103,6 +103,10 @@ class Uses:
         """The positions of values among these, those that are used first first; what nothing uses is left out."""
         used = [place for place, value in enumerate(values) if value in self._first]
         return sorted(used, key=lambda place: self._first[values[place]])
+
+    def used(self, values: Sequence[Value]) -> list[int]:
+        """The positions of those values among these that something uses."""
+        return sorted(self.order(values))
 
     def _use(self, value: Value, place: int) -> bool:
         if value in self._first and self._first[value] <= place:
@@ -176,6 +180,11 @@ def moved_into(side: Block, results: Sequence[Value], end: Terminator) -> Block:
         return side
     given = dict(zip(results, own.values, strict=True))
     return Block(side.ops, _Filling(given).terminator(end))
+
+
+def filled(block: Block, given: Mapping[Value, Any]) -> Block:
+    """A block with trees in place of values."""
+    return _Filling(given).block(block)
 
 
 class _Filling(Rewriter):

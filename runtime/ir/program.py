@@ -23,6 +23,7 @@ A value need not be a tensor: it may be any Python object that is known only whe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -420,7 +421,11 @@ def walk_blocks(block: Block) -> Iterator[Block]:
         yield from walk_blocks(inner)
 
 
-def used_values(program: Program) -> set[Value]:
-    """The values that an op, or the end of a block, uses."""
-    ends = [terminator_tree(block.terminator) for block in walk_blocks(program.body)]
-    return {*values_in(ends), *(value for op in walk_ops(program.body) for value in op.operands)}
+def use_counts(program: Program) -> Counter[Value]:
+    """How often each value is used, by ops and at the ends of blocks."""
+    counts: Counter[Value] = Counter()
+    for block in walk_blocks(program.body):
+        counts.update(values_in(terminator_tree(block.terminator)))
+        for op in block.ops:
+            counts.update(op.operands)
+    return counts

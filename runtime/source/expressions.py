@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from d2s.runtime.ir.program import Call, If, Op, Program, Value, Yield, used_values, walk_ops
+from d2s.runtime.ir.program import Call, If, Op, Program, Value, Yield, use_counts, walk_ops
 from d2s.runtime.ir.sources import Source, prefixes
 from d2s.runtime.recording.attempts import attempt
 from d2s.runtime.source.calls import Calls
@@ -30,10 +30,10 @@ class Expressions:
         self.place = place
         self._sources = {one.value: one.source for one in program.inputs}
         self._ops = {value: op for op in walk_ops(program.body) for value in op.results}
-        self._used = used_values(program)
+        self._used = use_counts(program)
         written = {write.source for write in program.writes()}
         changed = {value for value, source in self._sources.items() if written.intersection(prefixes(source))}
-        self.read_first = [value for value in self._sources if value in changed & self._used]
+        self.read_first = [value for value in self._sources if value in changed & self._used.keys()]
         given: dict[Value, str] = {}
         for value, source in self._sources.items():
             if len(prefixes(source)) == 1:

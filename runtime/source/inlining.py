@@ -23,8 +23,8 @@ from d2s.runtime.ir.program import (
     Value,
     Yield,
     terminator_tree,
+    use_counts,
     values_in,
-    walk_blocks,
 )
 from d2s.runtime.source.calls import is_statement, swaps_operands
 
@@ -34,25 +34,17 @@ _MOST_OPS, _MOST_OF_CONDITION = 5, 16
 
 def inlined_values(program: Program, named: Collection[Value]) -> set[Value]:
     """The values that need no variable; those in `named` have one in the user's code, and keep it."""
-    inlining = _Inlining(set(named))
-    for block in walk_blocks(program.body):
-        inlining.count(block)
+    inlining = _Inlining(set(named), use_counts(program))
     inlining.block(program.body)
     return inlining.inlined
 
 
 class _Inlining:
-    def __init__(self, named: set[Value]):
+    def __init__(self, named: set[Value], uses: Counter[Value]):
         self.inlined: set[Value] = set()
         self._named = named
-        self._uses: Counter[Value] = Counter()
+        self._uses = uses
         self._size: dict[Value, int] = {}
-
-    def count(self, block: Block) -> None:
-        """Count what the ops and the end of a block use."""
-        for op in block.ops:
-            self._uses.update(op.operands)
-        self._uses.update(values_in(terminator_tree(block.terminator)))
 
     def block(self, block: Block) -> bool:
         """Decide for all that a block defines; whether its ops are all inside its end."""

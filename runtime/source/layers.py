@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Block, Call, If, Op, Program, Role, Value, used_values, walk_blocks
+from d2s.runtime.ir.program import Block, Call, If, Op, Program, Role, Value, use_counts, walk_blocks
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument, Member, Source, prefixes, read
 from d2s.runtime.source.layer_kinds import KINDS, LayerKind, constructor
@@ -68,7 +68,7 @@ class Layers:
         """The program with calls of layers in place of those of their functions."""
         uses = [use for use in self._uses(program) if self._made[use.part] is not None]
         called = _Calling(uses).program(program)
-        used = used_values(called)
+        used = use_counts(called)
         called.inputs = [one for one in called.inputs if one.value in used or one.role is Role.ARGUMENT]
         return called
 

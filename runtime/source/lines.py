@@ -30,11 +30,8 @@ class Lines:
         self.lines.extend(_INDENT * self._depth + line if line else "" for line in lines)
 
     @contextmanager
-    def under(self, head: str | None, location: Location | None = None) -> Iterator[None]:
-        """Indent what is added below this line, which is a `pass` if it is nothing; without a line indent nothing."""
-        if head is None:
-            yield
-            return
+    def under(self, head: str, location: Location | None = None) -> Iterator[None]:
+        """Indent what is added below this line, which is a `pass` if it is nothing."""
         self.line(head, location)
         self._depth += 1
         start = len(self.lines)

@@ -7,7 +7,6 @@ else uses the counter or the flag, the loop is written without it.
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,10 +26,8 @@ from d2s.runtime.ir.program import (
     Value,
     While,
     Yield,
-    terminator_tree,
+    use_counts,
     values_in,
-    walk_blocks,
-    walk_ops,
 )
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.operators.sequences import range_length
@@ -68,11 +65,7 @@ def with_loops(program: Program) -> Program:
 
 class _WithLoops(Rewriter):
     def __init__(self, program: Program):
-        self._uses: Counter[Value] = Counter()
-        for block in walk_blocks(program.body):
-            self._uses.update(values_in(terminator_tree(block.terminator)))
-        for op in walk_ops(program.body):
-            self._uses.update(op.operands)
+        self._uses = use_counts(program)
 
     def block(self, block: Block) -> Block:
         made = super().block(block)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, is_tensor, walk_ops
 from d2s.runtime.source.hints import joined_values
 from d2s.runtime.source.holding import first_wrong_read
-from d2s.runtime.source.loops import defined_by
+from d2s.runtime.source.loops import For, defined_by
 
 # A value and one that it becomes where paths join.
 _Join = tuple[Value, Value]
@@ -66,6 +66,8 @@ def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
 
 def _described(value: Value, op: Op) -> str:
     """A name for a value that the user had none for."""
+    if isinstance(op, For) and value == op.item:
+        return "i" if value.type == PythonType(int) else "row"
     if isinstance(value.type, PythonType) and not is_tensor(value.type):
         return _BY_TYPE.get(value.type.python_type, "thing")
     if isinstance(op, Call):

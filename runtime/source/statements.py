@@ -71,10 +71,30 @@ class Statements:
         condition, first, second = truth(self._tree(fork.condition)), fork.then, fork.orelse
         if _leaves(second) and (raises(second) or not _leaves(first)):
             condition, first, second = negated(condition), second, first
-        with self._head("if", condition):
-            self._block(first, finish)
-        with self._lines.under(None if _leaves(first) else "else:"):
+        if _leaves(first):
+            with self._head("if", condition):
+                self._block(first, finish)
             self._block(second, finish)
+        else:
+            self._alternatives(condition, [self._printed(side, finish) for side in (first, second)])
+
+    def _printed(self, block: Block, finish: _Finish) -> list[str]:
+        """The lines of a block; none if it does nothing."""
+        with self._lines.apart() as lines:
+            self._block(block, finish)
+        return lines
+
+    def _alternatives(self, condition: ast.expr, sides: list[list[str]], location: Location | None = None) -> None:
+        then, orelse = sides
+        if not then and orelse:
+            condition, then, orelse = negated(condition), orelse, then
+        with self._head("if", condition, location):
+            self._lines.add(then)
+        if orelse and _is_one_if(orelse):
+            self._lines.add([f"el{orelse[0]}", *orelse[1:]])
+        elif orelse:
+            with self._lines.under("else:"):
+                self._lines.add(orelse)
 
     def _run_of_ops(self, ops: Sequence[Op]) -> int:
         """Print the first ops, as many as run in a mode that is entered before them; how many they are."""
@@ -148,20 +168,8 @@ class Statements:
 
     def _if(self, op: If) -> None:
         condition = truth(self._tree(op.condition))
-        then, orelse = (self._printed(block, op.results) for block in op.blocks)
-        if not then and orelse:
-            condition, then, orelse = negated(condition), orelse, then
-        with self._head("if", condition, op.location):
-            self._lines.add(then)
-        if orelse:
-            with self._lines.under("else:"):
-                self._lines.add(orelse)
-
-    def _printed(self, block: Block, results: list[Value]) -> list[str]:
-        """The lines of an if's block; none if it does nothing."""
-        with self._lines.apart() as lines:
-            self._block(block, lambda end: self._move(results, _values(end)))
-        return lines
+        sides = [self._printed(side, lambda end: self._move(op.results, _values(end))) for side in op.blocks]
+        self._alternatives(condition, sides, op.location)
 
     def _while(self, op: While) -> None:
         self._move(op.params, op.inits, op.location)
@@ -243,6 +251,12 @@ class Statements:
 
     def _tree(self, tree: Any) -> ast.expr:
         return self._expressions.tree(tree)
+
+
+def _is_one_if(lines: list[str]) -> bool:
+    """Whether lines are one `if` statement and nothing else."""
+    own = [line for line in lines[1:] if not line.startswith(" ")]
+    return lines[0].startswith("if ") and all(line.startswith(("elif ", "else:")) for line in own)
 
 
 def _leaves(block: Block) -> bool:

@@ -1,0 +1,145 @@
+"""Loops of TorchScript over a range that can end early, as the programs of this package have them.
+
+TorchScript carries whether to go on: there are numbers left, and no `break` was met. A program tests before each trip
+that there are numbers left, and that a flag is not set; from this `for` and `break` are found again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from d2s.runtime.ir.editing import fresh_number
+from d2s.runtime.ir.program import (
+    Block,
+    Branch,
+    Call,
+    Condition,
+    Continue,
+    If,
+    Op,
+    Program,
+    PythonType,
+    Value,
+    While,
+    Yield,
+    use_counts,
+)
+from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.operators.sequences import range_length
+
+
+def counted(program: Program) -> Program:
+    """The program with such loops in that form."""
+    return _Counting(program).program(program)
+
+
+class _Counting(Rewriter):
+    def __init__(self, program: Program):
+        self._uses: Counter[Value] = use_counts(program)
+        self._numbers = itertools.count(fresh_number(program))
+
+    def block(self, block: Block) -> Block:
+        made = super().block(block)
+        ops: list[Op] = []
+        for op in made.ops:
+            found = self._counted(op, ops) if isinstance(op, While) else None
+            if found is not None:
+                asked, length, loop = found
+                ops = [one for one in ops if one is not asked]
+                ops += [length, loop]
+            else:
+                ops.append(op)
+        return Block(ops, made.terminator)
+
+    def _value(self, kind: type) -> Value:
+        return Value(next(self._numbers), PythonType(kind))
+
+    def _counted(self, loop: While, before: list[Op]) -> tuple[Op, Call, While] | None:
+        """What asked whether there are numbers, the number of trips, and the loop; None for another loop."""
+        test, end, ops = loop.test.terminator, loop.body.terminator, loop.body.ops
+        if loop.test.ops or not isinstance(test, Condition) or not isinstance(end, Continue) or len(ops) < 4:
+            return None
+        if test.go_on not in loop.params:
+            return None
+        place = loop.params.index(test.go_on)
+        setting, adding, comparing, joining = ops[-4:]
+        match adding, comparing, joining:
+            case (
+                Call(target=operator.add, args=(Value() as counter, 1)),
+                Call(target=operator.lt, args=(following, most)),
+                Call(target=operator.and_, args=(left, Value() as goes_on)),
+            ) if adding.result == following and comparing.result == left and joining.result == end.values[place]:
+                pass
+            case _:
+                return None
+        asked = next((one for one in before if one.results == [loop.inits[place]]), None)
+        is_range = (
+            isinstance(asked, Call)
+            and asked.target is operator.gt
+            and asked.args == (most, 0)
+            and counter in loop.params
+            and loop.inits[loop.params.index(counter)] == 0
+            and end.values[loop.params.index(counter)] == following
+            and [self._uses[one] for one in (loop.inits[place], left, goes_on)] == [1, 1, 1]
+            and not any(self._uses[loop.results[at]] for at, one in enumerate(test.exits) if one == test.go_on)
+        )
+        if asked is None or not is_range or not isinstance(setting, If) or goes_on not in setting.results:
+            return None
+        stopped = _stopping(setting, setting.results.index(goes_on), lambda: self._value(bool))
+        if stopped is None:
+            return None
+        return self._made(loop, place, asked, stopped, adding, counter, most)
+
+    def _made(
+        self, loop: While, place: int, asked: Op, stopped: If, adding: Op, counter: Value, most: Any
+    ) -> tuple[Op, Call, While]:
+        test, end = loop.test.terminator, loop.body.terminator
+        assert isinstance(test, Condition) and isinstance(end, Continue)
+        length = Call(range_length, (0, most, 1), {}, self._value(int), location=loop.location)
+        flag, less, open_, both = (self._value(bool) for _ in range(4))
+        unless_stopped = Block([Call(operator.not_, (flag,), {}, open_)], Yield([open_]))
+        both_hold = If(less, unless_stopped, Block([], Yield([False])), [both])
+        exits = [flag if one == test.go_on else one for one in test.exits]
+        head = Block([Call(operator.lt, (counter, length.result), {}, less), both_hold], Condition(both, exits))
+        values = [*end.values]
+        values[place] = stopped.results[-1]
+        made = replace(
+            loop,
+            params=[flag if one == test.go_on else one for one in loop.params],
+            inits=[False if at == place else one for at, one in enumerate(loop.inits)],
+            test=head,
+            body=Block([*loop.body.ops[:-4], stopped, adding], Continue(values)),
+        )
+        return asked, length, made
+
+
+def _stopping(setting: If, place: int, fresh: Callable[[], Value]) -> If | None:
+    """An `if` that gives, in addition, the opposite of one of its results; None if that is not known on all paths."""
+    sides = [_stopping_side(side, place, fresh) for side in setting.blocks]
+    if sides[0] is None or sides[1] is None:
+        return None
+    return replace(setting, then=sides[0], orelse=sides[1], results=[*setting.results, fresh()])
+
+
+def _stopping_side(side: Block, place: int, fresh: Callable[[], Value]) -> Block | None:
+    end = side.terminator
+    if isinstance(end, Branch):
+        then, orelse = (_stopping_side(one, place, fresh) for one in (end.then, end.orelse))
+        return None if then is None or orelse is None else Block(side.ops, Branch(end.condition, then, orelse))
+    if not isinstance(end, Yield):
+        return side
+    goes_on = end.values[place]
+    if isinstance(goes_on, bool):
+        return Block(side.ops, Yield([*end.values, not goes_on]))
+    last = side.ops[-1] if side.ops else None
+    inner = (
+        _stopping(last, last.results.index(goes_on), fresh)
+        if isinstance(last, If) and goes_on in last.results
+        else None
+    )
+    return None if inner is None else Block([*side.ops[:-1], inner], Yield([*end.values, inner.results[-1]]))
