@@ -31,30 +31,36 @@ def called(op: Operator) -> Called:
     found = special(op) if special is not None else None
     if found is None:
         target = _on_tensors(op) if op.of_tensors else _on_python(op)
-        found = target, *_arguments(op)
+        of_torch = (name_of(target) or "").startswith("torch.")
+        found = target, *(_arguments(op) if of_torch else (_by_position(op), {}))
     if name_of(found[0]) is None:
         raise D2SError(f"the operator {op.name} has no public function that a program may call")
     return found
 
 
 def _arguments(op: Operator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that say something, by position as far as none is left out before them."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    said = [name for name in op.given if name not in op.left_out]
-    if not op.of_tensors:  # the functions of Python take no names
-        return tuple(op.given[name] for name in list(op.given) if said and _is_up_to(op, name, said[-1])), {}
-    for name in said:
-        skipped = list(op.given).index(name) != len(args)
-        if skipped or name in op.by_name:
-            kwargs[name] = op.given[name]
+    for place, (name, tree) in enumerate(op.given.items()):
+        if name in op.left_out or (name in _USUAL and tree in _USUAL[name]):
+            continue
+        if place != len(args) or name in op.by_name:
+            kwargs[name] = tree
         else:
-            args.append(op.given[name])
+            args.append(tree)
     return tuple(args), kwargs
 
 
-def _is_up_to(op: Operator, name: str, last: str) -> bool:
+# What says nothing, whatever the schema has for it.
+_USUAL: dict[str, tuple[Any, ...]] = {"pin_memory": (None, False), "layout": (None, torch.strided)}
+
+
+def _by_position(op: Operator) -> tuple[Any, ...]:
+    """All arguments up to the last that says something: the functions of Python take no names."""
     names = list(op.given)
-    return names.index(name) <= names.index(last)
+    said = [place for place, name in enumerate(names) if name not in op.left_out]
+    return tuple(op.given[name] for name in names[: max(said, default=-1) + 1])
 
 
 # ------------------------------------------------------------------ tensors
