@@ -5,7 +5,7 @@ from d2s.checking import check
 from d2s.dynamic import to_dynamic, to_source
 from d2s.errors import ConversionError, D2SError, FallbackWarning, LoadError, SourceError
 from d2s.explanation import explain
-from d2s.foreign import from_torchscript
+from d2s.foreign import from_exported, from_torchscript
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
 from d2s.saving import load, save
@@ -23,6 +23,7 @@ __all__ = [
     "edit",
     "enable_to_static",
     "explain",
+    "from_exported",
     "from_fx",
     "from_torchscript",
     "ignore_module",

@@ -31,6 +31,9 @@ set_grad_enabled = torch._C._set_grad_enabled
 # Whether autocast is on for any device: quicker to ask than for each.
 any_autocast = torch._C._is_any_autocast_enabled
 
+# An operator of exported graphs.
+OpOverload = torch._ops.OpOverload
+
 # Forms of control flow that torch has no public name for.
 HIGHER_ORDER = {"while_loop": while_loop, "map": map_}
 

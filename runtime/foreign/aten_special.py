@@ -190,6 +190,7 @@ SPECIAL: dict[str, Callable[[Operator], Called | None]] = {
     **dict.fromkeys(_ADAPTIVE, _adaptive),
     **dict.fromkeys(_LOSSES, _loss),
     "linear": _plain(F.linear),
+    **dict.fromkeys(("lift_fresh", "lift_fresh_copy"), _plain(torch.Tensor.clone)),
     "tensor": _tensor,
     "to": _to,
     "__range_length": _range_length,

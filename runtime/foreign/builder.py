@@ -42,8 +42,10 @@ TENSOR = PythonType(torch.Tensor)
 class Builder:
     """What is built so far: ops go into `block`, which a fork replaces by the block of its side that goes on."""
 
-    def __init__(self, module: StaticModule):
+    def __init__(self, module: StaticModule, kind_of: Callable[[torch.Tensor], ValueType] = lambda tensor: TENSOR):
+        """`kind_of` gives the type of a tensor of the module's."""
         self.module = module
+        self._kind_of = kind_of
         self.block = Block()
         self.names: dict[Value, str] = {}
         self.location: Location | None = None
@@ -79,7 +81,7 @@ class Builder:
         if thing is None:
             return None
         roles = {"_parameters": Role.PARAMETER, "_buffers": Role.BUFFER}
-        kind = TENSOR if isinstance(thing, torch.Tensor) else PythonType(type(thing))
+        kind = self._kind_of(thing) if isinstance(thing, torch.Tensor) else PythonType(type(thing))
         return self.input(source, kind, roles.get(source.table, Role.ARGUMENT))
 
     def place(self, base: Source, part: Part, name: str) -> Member:
@@ -87,16 +89,18 @@ class Builder:
         table = next((table for table in ("_parameters", "_buffers") if name in vars(part)[table]), "")
         return Member(base, table, name)
 
-    def constant(self, tensor: torch.Tensor) -> Value:
-        """A tensor that the graph holds: a buffer of the module."""
+    def constant(self, tensor: torch.Tensor, wanted: str = "constant") -> Value:
+        """A tensor that the graph holds: a buffer of the module, by this name if that is free."""
         for name in self.module.d2s_constants:
             if self.module._buffers[name] is tensor:
                 break
         else:
-            name = f"constant_{len(self.module.d2s_constants) + 1}"
+            name = wanted.replace(".", "_")
+            while hasattr(self.module, name) or name in self.module.d2s_signature.parameters:
+                name += "_"
             self.module.register_buffer(name, tensor.detach(), persistent=False)
             self.module.d2s_constants.add(name)
-        return self.input(Member(Argument(ROOT), "_buffers", name), TENSOR, Role.BUFFER)
+        return self.input(Member(Argument(ROOT), "_buffers", name), self._kind_of(tensor), Role.BUFFER)
 
     # -------------------------------------------------------------- ops
 

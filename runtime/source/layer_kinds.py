@@ -125,9 +125,19 @@ def _short(sizes: Any) -> Any:
     return sizes[0] if len(sizes) == 1 else tuple(sizes)
 
 
-def constructor(part: Part, options: Options) -> str | None:
+# What a part is called whose class is not known.
+UNKNOWN = "Module"
+# The kind of the layers whose function no others call.
+ONLY_KIND = {
+    kind.function: name
+    for name, kind in KINDS.items()
+    if [one.function for one in KINDS.values()].count(kind.function) == 1
+}
+
+
+def constructor(name: str, part: Part, options: Options) -> str | None:
     """What makes a layer with these options; None if its tensors would not be those of the part."""
-    cls = getattr(torch.nn, part.d2s_kind)
+    cls = getattr(torch.nn, name)
     tensors = [*part.parameters(), *part.buffers()]
     dtype = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
     if _outline(cls(**options, dtype=dtype, device="meta")) != _outline(part):
@@ -136,7 +146,7 @@ def constructor(part: Part, options: Options) -> str | None:
     words = [repr(value) for name, value in options.items() if defaults[name] is inspect.Parameter.empty]
     words += [f"{name}={value!r}" for name, value in options.items() if defaults[name] not in (value, inspect._empty)]
     words += [] if dtype is torch.float32 else [f"dtype={dtype}"]
-    return f"nn.{part.d2s_kind}({', '.join(words)})"
+    return f"nn.{name}({', '.join(words)})"
 
 
 def _outline(module: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:

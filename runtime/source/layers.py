@@ -15,7 +15,7 @@ import torch
 from d2s.runtime.ir.program import Block, Call, If, Op, Program, Role, Value, use_counts, walk_blocks
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument, Member, Source, prefixes, read
-from d2s.runtime.source.layer_kinds import KINDS, LayerKind, constructor
+from d2s.runtime.source.layer_kinds import KINDS, ONLY_KIND, UNKNOWN, constructor
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule
 
 
@@ -51,7 +51,7 @@ class Layers:
         # Where a tensor is in layers that could be called: in more than one if it is tied.
         self._layers_with: dict[int, list[tuple[Source, Part]]] = {}
         for place, part in _parts(Argument(ROOT), module):
-            if part.d2s_kind in KINDS and not part._modules:
+            if (part.d2s_kind in KINDS or part.d2s_kind == UNKNOWN) and not part._modules:
                 for tensor in (*part._parameters.values(), *part._buffers.values()):
                     self._layers_with.setdefault(id(tensor), []).append((place, part))
         self._made: dict[Part, str | None] = {}
@@ -85,8 +85,10 @@ class Layers:
     ) -> Iterable[_Use]:
         candidates = (layer for value in op.operands for layer in self._layers_with.get(id(tensors.get(value)), ()))
         for place, part in dict.fromkeys(candidates):
-            kind = KINDS[part.d2s_kind]
-            use = _use_of(op, previous, place, part, kind, tensors, modes) if kind.function is op.target else None
+            guessed = ONLY_KIND.get(op.target, "") if part._parameters.get("weight") is not None else ""
+            name = guessed if part.d2s_kind == UNKNOWN else part.d2s_kind
+            fits = name in KINDS and KINDS[name].function is op.target
+            use = _use_of(op, previous, place, part, name, tensors, modes) if fits else None
             if use is not None:
                 yield use
                 return
@@ -104,17 +106,18 @@ def _use_of(
     previous: Op | None,
     place: Source,
     part: Part,
-    kind: LayerKind,
+    name: str,
     tensors: dict[Value, Any],
     modes: dict[Value, Source],
 ) -> _Use | None:
     """A call of the function of a layer; None if it is not for all tensors of the layer, or not as the layer does."""
+    kind = KINDS[name]
     names = kind.takes.split()
     given = dict(zip(names, op.args, strict=False)) | op.kwargs
     own = {**part._parameters, **part._buffers}
-    if any(tensors.get(given.get(name)) is not own[name] for name in names if name in own):  # type: ignore[arg-type]
+    if any(tensors.get(given.get(one)) is not own[one] for one in names if one in own):  # type: ignore[arg-type]
         return None
-    options = {name: thing for name, thing in given.items() if name != "input" and name not in own}
+    options = {one: thing for one, thing in given.items() if one != "input" and one not in own}
     mode = options.pop("training", False)
     if any(isinstance(thing, Value) for thing in options.values()):
         return None
@@ -125,7 +128,7 @@ def _use_of(
         if previous is None or not _counts_batches(previous, mode, tensors, own.get("num_batches_tracked")):
             return None
         ops = (previous, op)
-    made = constructor(part, kind.options(options, part))
+    made = constructor(name, part, kind.options(options, part))
     call = Call(LayerCall(place), (given["input"],), {}, op.result, op.effects, op.modes, op.location)
     return None if made is None else _Use(part, made, ops, call)
 
