@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from d2s.archives import rescue, save_target, show_archive
 from d2s.commands import run, show_explanation, show_stages
 from d2s.conversion import headed
 from d2s.errors import D2SError
@@ -15,6 +16,7 @@ from d2s.files import ConvertedFile, convert_text
 from d2s.runtime.archive.atomic import whole_file
 
 BAD_INPUT = 2
+_TARGET = "file.py:name of a function, a module, or a class of modules"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,19 +46,44 @@ def _parser() -> argparse.ArgumentParser:
     running.set_defaults(command=lambda options: run(options.file, options.arguments))
     for name, show, help_ in (
         ("explain", show_explanation, "tell what of a call is captured, and what runs in eager and why"),
-        ("inspect", show_stages, "show the source, each pass, the program, its guards and the generated function"),
+        ("inspect", _inspect, "show the source, each pass, the program, its guards and the generated function"),
     ):
         parser_ = commands.add_parser(name, help=help_)
-        parser_.add_argument("target", help="file.py:name of a function, a module, or a class of modules")
-        parser_.add_argument(
-            "--input",
-            action="append",
-            default=[],
-            metavar="INPUT",
-            help='one for each argument: a tensor as in "f32[batch,16]", where a name is any size, or a Python value',
-        )
+        _add_target(parser_, _TARGET if name == "explain" else f"{_TARGET}; or an archive, a .d2s file")
         parser_.set_defaults(command=lambda options, show=show: show(options.target, options.input))
+    saving = commands.add_parser("save", help="write the programs and the weights of a target to an archive")
+    _add_target(saving, _TARGET)
+    saving.add_argument("-o", "--output", type=Path, metavar="OUT.d2s", required=True, help="the archive")
+    saving.set_defaults(command=lambda options: save_target(options.target, options.input, options.output))
+    rescuing = commands.add_parser("rescue", help="write a static graph as ordinary, readable PyTorch code")
+    rescuing.add_argument("file", type=Path, help="a .pt file of TorchScript, a .pt2 of torch.export, or a .d2s")
+    rescuing.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.py",
+        help="write the source here, and the weights beside it; not to standard output",
+    )
+    rescuing.set_defaults(command=lambda options: rescue(options.file, options.output))
     return parser
+
+
+def _add_target(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("target", help=help_)
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="INPUT",
+        help='one for each argument: a tensor as in "f32[batch,16]", where a name is any size, or a Python value',
+    )
+
+
+def _inspect(target: str, inputs: Sequence[str]) -> None:
+    if target.endswith(".d2s"):
+        show_archive(Path(target))
+    else:
+        show_stages(target, inputs)
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -47,13 +47,13 @@ def run(path: Path, arguments: Sequence[str]) -> None:
 def show_explanation(target: str, inputs: Sequence[str]) -> None:
     """Print what of a call is captured, and what runs in eager, where, why, and what to change."""
     arguments, specs = parse_inputs(inputs)
-    static = to_static(_as_it_was(target), input_spec=specs)
-    with _telling_failures(target):
+    static = to_static(as_it_was(target), input_spec=specs)
+    with telling_failures(target):
         found = explain(static, *arguments)
     Console().print(str(found), markup=False, soft_wrap=True)
 
 
-def _as_it_was(target: str) -> Any:
+def as_it_was(target: str) -> Any:
     """What a target names, not static if the file has made it so."""
     found = original(load_target(target))
     if isinstance(found, torch.nn.Module):
@@ -75,25 +75,25 @@ def show_stages(target: str, inputs: Sequence[str]) -> None:
         D2SError: it can't be captured; what comes before is printed.
     """
     arguments, specs = parse_inputs(inputs)
-    static = to_static(_as_it_was(target), input_spec=specs, full_graph=True)
+    static = to_static(as_it_was(target), input_spec=specs, full_graph=True)
     static = getattr(static, "forward", static)
     function = _function_of(static)
     console = Console()
     if is_own(function.__code__.co_filename):
         raise D2SError(f"{target}: is not written in Python")
     stages = stages_of(function)
-    _show(console, "source", textwrap.dedent(inspect.getsource(function.__code__)))
+    show_text(console, "source", textwrap.dedent(inspect.getsource(function.__code__)))
     for head, text in headed(stages):
-        _show(console, head, text)
-    with _telling_failures(target):
+        show_text(console, head, text)
+    with telling_failures(target):
         executable = static.concrete_program(*arguments)
-    _show(console, "program", str(executable))
-    _show(console, "guards", executable.guard_code)
-    _show(console, "function", executable.code)
+    show_text(console, "program", str(executable))
+    show_text(console, "guards", executable.guard_code)
+    show_text(console, "function", executable.code)
 
 
 @contextmanager
-def _telling_failures(target: str) -> Iterator[None]:
+def telling_failures(target: str) -> Iterator[None]:
     """Around a call of the target: what it raises is told in one line."""
     try:
         yield
@@ -105,7 +105,7 @@ def _telling_failures(target: str) -> Iterator[None]:
         raise D2SError(told) from error
 
 
-def _show(console: Console, head: str, text: str) -> None:
+def show_text(console: Console, head: str, text: str) -> None:
     """A heading and a text: in colour on a terminal, plain in a pipe."""
     console.print(f"# {head}", style="bold", markup=False, highlight=False)
     if console.is_terminal:

@@ -36,8 +36,8 @@ def to_dynamic(program: Any, path: str | os.PathLike[str] | None = None, comment
 
     Args:
         program: as for `to_source`.
-        path: also write the source to this file, `model.py`, and the weights beside it, to `model.pt`, for
-            `model.load_state_dict(torch.load("model.pt"))`.
+        path: also write the source to this file, `model.py`, and the weights beside it, to `model_weights.pt`, for
+            `model.load_state_dict(torch.load("model_weights.pt"))`.
         comments: as for `to_source`.
 
     Raises:
@@ -48,8 +48,13 @@ def to_dynamic(program: Any, path: str | os.PathLike[str] | None = None, comment
     source = source_of(module, comments)
     made = loaded(module, source)
     if path is not None:
-        with whole_file(Path(path).with_suffix(".pt")) as file:
+        with whole_file(weights_beside(Path(path))) as file:
             torch.save(made.state_dict(), file)
         with whole_file(Path(path)) as file:
             file.write(source.encode())
     return made
+
+
+def weights_beside(path: Path) -> Path:
+    """Where the weights of a module are whose source is in this file."""
+    return path.with_name(f"{path.stem}_weights.pt")

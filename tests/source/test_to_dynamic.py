@@ -106,7 +106,7 @@ def test_files_that_need_torch_alone(net, tmp_path):
     program = d2s.to_static(net).forward.concrete_program(inputs()[0])
     made = d2s.to_dynamic(program, tmp_path / "model.py")
     module = runpy.run_path(str(tmp_path / "model.py"))["Net"]()
-    module.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    module.load_state_dict(torch.load(tmp_path / "model_weights.pt", weights_only=True))
     for x in inputs():
         torch.testing.assert_close(module(x), made(x))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "model.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.py", "model_weights.pt"]
