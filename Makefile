@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp
+EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp both_ways
 
 .PHONY: demo test packages bench language lint types clean
 

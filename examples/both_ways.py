@@ -7,7 +7,6 @@ Run: python examples/both_ways.py
 
 from __future__ import annotations
 
-import copy
 import runpy
 import tempfile
 from pathlib import Path
@@ -91,9 +90,10 @@ def spec() -> list[d2s.InputSpec]:
 
 
 def changing(folder: Path) -> tuple[list[float], list[float], nn.Module]:
-    """The losses of a run that changes its form four times, those on the other batch after each part, and the model."""
+    """The losses of a run that changes its form four times, those in eval mode after each part, and the model."""
     torch.manual_seed(0)
-    losses, evaluations = [], []
+    losses: list[float] = []
+    evaluations: list[float] = []
 
     def part(net: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         losses.extend(train(net, optimizer, len(losses)))
@@ -134,7 +134,7 @@ def in_eager() -> tuple[list[float], list[float], nn.Module]:
     for _ in range(5):
         losses += train(model, optimizer, len(losses))
         evaluations.append(evaluate(model))
-    return losses, evaluations, copy.deepcopy(model)
+    return losses, evaluations, model
 
 
 def main() -> None:

@@ -142,3 +142,24 @@ def test_train_mlp_takes_both_ways() -> None:
         assert (x.abs().max() > 3) == (scale == 10.0)
         assert torch.equal(static(x), eager(x))
     assert len(static.forward.programs) == 1
+
+
+def test_both_ways_script() -> None:
+    printed = run("both_ways")
+    rows = [line for line in printed.splitlines() if line.startswith(("dynamic", "static", "loaded", "source code"))]
+    assert len(rows) == 5
+    for row in rows:
+        numbers = row.split()[-4:]
+        assert numbers[:2] == numbers[2:]
+    assert "while change > 0.3 and trips < 6:" in printed
+
+
+def test_both_ways_is_training_in_eager(tmp_path: Path) -> None:
+    module = load("both_ways")
+    losses, evaluations, model = module.changing(tmp_path)
+    wanted, expected, eager = module.in_eager()
+    assert len(losses) == 5 * module.STEPS and len(set(losses)) > module.STEPS
+    torch.testing.assert_close(losses, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(evaluations, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(dict(model.state_dict()), dict(eager.state_dict()), rtol=1e-3, atol=1e-4)
+    assert "d2s" not in (tmp_path / "model.py").read_text()

@@ -79,10 +79,12 @@ def _name_more_joins(program: Program, names: dict[Value, str]) -> bool:
     """Give results and carried values the name of what becomes them; whether any was given."""
     before = len(names)
     for op in walk_ops(program.body):
+        own = _assigned_in(op.location) if isinstance(op, While) and op.location else frozenset()
         for value, sources in joined_values(op):
             found = [names[source] for source in sources if isinstance(source, Value) and source in names]
             if value not in names and found:
-                names[value] = found[0]
+                # What a variable starts as may be another one's, and so may be what it gets in a trip: `x = step`.
+                names[value] = found[-1] if found[-1] in own else found[0]
     return len(names) > before
 
 
@@ -144,3 +146,24 @@ def _target(node: ast.expr) -> Target:
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             return tuple(map(_target, parts))
     return None
+
+
+def _assigned_in(location: Location) -> frozenset[str]:
+    """The variables that the loop at a line assigns to."""
+    lines = linecache.getlines(location.filename)
+    return _assigned_by_loops("".join(lines)).get(location.line, frozenset()) if lines else frozenset()
+
+
+@lru_cache(maxsize=64)
+def _assigned_by_loops(source: str) -> dict[int, frozenset[str]]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return {}
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
+    return {
+        loop.lineno: frozenset(
+            node.id for node in ast.walk(loop) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        )
+        for loop in loops
+    }
