@@ -83,7 +83,7 @@ class _Writer:
     def _variant(self, executable: Executable) -> Variant:
         capture = executable.capture
         arguments = tuple(self._checks.of_arguments(capture))
-        return Variant(self._layers.called(capture.program), arguments, training_of(capture))
+        return Variant(self._layers.called(capture), arguments, training_of(capture))
 
     def _forward(self, variants: list[Variant]) -> None:
         if len(variants) == 1:
