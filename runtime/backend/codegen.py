@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -177,7 +178,10 @@ class _Printer:
         if symbol is not None:
             # A minus binds less than a power.
             return f" {symbol} ".join(f"({text})" if text.startswith("-") else text for text in arguments)
-        arguments += [f"{name}={self._tree(arg)}" for name, arg in op.kwargs.items()]
+        named = {name: self._tree(arg) for name, arg in op.kwargs.items()}
+        words = [f"{name!r}: {text}" for name, text in named.items() if keyword.iskeyword(name)]
+        arguments += [f"{name}={text}" for name, text in named.items() if not keyword.iskeyword(name)]
+        arguments += [f"**{{{', '.join(words)}}}"] if words else []
         return f"{qualified_name(op.target) or self._constant(op.target)}({', '.join(arguments)})"
 
     def _target(self, result: Any) -> str:

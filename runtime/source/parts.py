@@ -52,7 +52,7 @@ class Parts:
         raise D2SError(f"{source} can't be written as source")
 
     def _inside(self, place: str, name: str) -> str:
-        if name.isidentifier() and not keyword.iskeyword(name):
+        if _is_name(name):
             return f"{place}.{name}"
         return f"{place}[{name}]" if place in self._lists else f"getattr({place}, {name!r})"
 
@@ -76,7 +76,7 @@ class Parts:
     def _attributes(self, part: Part, path: str) -> Iterator[str]:
         for name, thing in vars(part).items():
             if name not in _OF_MODULES and not name.startswith("d2s_"):
-                yield f"{path}.{name} = {self._written(thing)}"
+                yield _put(path, name, self._written(thing))
 
     def _made(self, part: Part, place: str) -> tuple[str, list[str]]:
         """What makes a part, and the statements that it takes afterwards."""
@@ -138,10 +138,13 @@ def _lists_in(part: Part, place: str) -> Iterator[str]:
             yield from _lists_in(inner, path)
 
 
+def _is_name(name: str) -> bool:
+    """Whether a name can stand after a dot."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
 def _put(place: str, name: str, text: str) -> str:
-    if name.isidentifier() and not keyword.iskeyword(name):
-        return f"{place}.{name} = {text}"
-    return f"{place}.{'add_module' if text.startswith('nn.') else 'register_parameter'}({name!r}, {text})"
+    return f"{place}.{name} = {text}" if _is_name(name) else f"setattr({place}, {name!r}, {text})"
 
 
 def _parameter(tensor: torch.Tensor) -> str:

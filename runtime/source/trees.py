@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -30,8 +31,11 @@ def dotted(name: str) -> ast.expr:
 
 
 def call_of(function: ast.expr, *args: ast.expr, **kwargs: ast.expr) -> ast.Call:
-    """A call."""
-    return ast.Call(function, list(args), [ast.keyword(name, value) for name, value in kwargs.items()])
+    """A call; an argument whose name is a word of Python's is passed in a dict."""
+    plain = [ast.keyword(name, value) for name, value in kwargs.items() if not keyword.iskeyword(name)]
+    others = {name: value for name, value in kwargs.items() if keyword.iskeyword(name)}
+    packed = ast.Dict([ast.Constant(name) for name in others], list(others.values()))
+    return ast.Call(function, list(args), [*plain, *([ast.keyword(None, packed)] if others else [])])
 
 
 class Trees:

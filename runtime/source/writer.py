@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
+import keyword
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,11 +55,31 @@ def source_of(module: StaticModule, comments: bool = False) -> str:
     """
     body = "\n".join(_Writer(module, comments).lines())
     tree = ast.parse(body)
+    _check_hidden(tree)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     imports = [line for name, line in _IMPORTS.items() if name in used and name != "F"]
     of_torch = ["import torch", *([_IMPORTS["F"]] if "F" in used else []), "from torch import nn"]
     text = "\n".join([*imports, "", *of_torch, "", "", body])
     return black.format_str(text, mode=black.Mode(line_length=_LINE_LENGTH))
+
+
+def _check_hidden(tree: ast.AST) -> None:
+    """Refuse source that calls a function of Python's, or names a type, where a parameter has that name."""
+    for method in ast.walk(tree):
+        if isinstance(method, ast.FunctionDef):
+            named = {node.id for node in ast.walk(method) if isinstance(node, ast.Name) and node.id in dir(builtins)}
+            parameters = {one.arg for one in (*method.args.args, *method.args.kwonlyargs)}
+            for name in named & parameters & _functions_in(method):
+                raise D2SError(f"a parameter called {name!r} hides what the source needs: rename it")
+
+
+def _functions_in(method: ast.FunctionDef) -> set[str]:
+    """The names that stand for functions and types of Python's."""
+    called = [node.func for node in ast.walk(method) if isinstance(node, ast.Call)]
+    compared = [node for node in ast.walk(method) if isinstance(node, ast.Compare)]
+    types = [node.comparators[0] for node in compared if isinstance(node.left, ast.Call)]
+    raised = [node.type for node in ast.walk(method) if isinstance(node, ast.ExceptHandler)]
+    return {node.id for node in (*called, *types, *raised) if isinstance(node, ast.Name)}
 
 
 class _Writer:
@@ -116,6 +138,9 @@ class _Writer:
         Statements(program, expressions, self._lines).print_body()
 
     def _signature(self) -> str:
+        for name in self._module.d2s_signature.parameters:
+            if name in _RESERVED or keyword.iskeyword(name):
+                raise D2SError(f"a parameter can't be called {name!r} in source: rename it before this is captured")
         parameters = [inspect.Parameter(ROOT, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         for one in self._module.d2s_signature.parameters.values():
             has_default = one.default is not one.empty

@@ -110,3 +110,68 @@ def test_files_that_need_torch_alone(net, tmp_path):
     for x in inputs():
         torch.testing.assert_close(module(x), made(x))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.py", "model_weights.pt"]
+
+
+class Odd(nn.Module):
+    """Names that are words of Python's, shadow its functions, or are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_module("class", nn.Linear(3, 3))
+        self.add_module("0", nn.Linear(3, 3))
+        self.register_parameter("lambda", nn.Parameter(torch.ones(3)))
+        self.sum = 2.0
+
+    def forward(self, x, input):
+        len = getattr(self, "class")(x)
+        for key in ("a", "b"):
+            if len.sum() > 0:
+                len = getattr(self, "0")(len) * input[key]
+        max = torch.empty(2).random_(**{"from": 1, "to": 2}).sum()
+        return len * getattr(self, "lambda") + self.sum * max
+
+
+def test_odd_names():
+    torch.manual_seed(0)
+    odd = Odd()
+    arguments = torch.randn(2, 3), {"a": torch.ones(3), "b": torch.ones(3)}
+    made = d2s.to_dynamic(d2s.to_static(copy.deepcopy(odd)).forward.concrete_program(*arguments))
+    assert made.state_dict().keys() == odd.state_dict().keys()
+    for scale in (1, -1):
+        torch.testing.assert_close(made(arguments[0] * scale, arguments[1]), odd(arguments[0] * scale, arguments[1]))
+
+
+def test_several_signatures():
+    static = d2s.to_static(lambda x, n=2: x * n if x.sum() > 0 else x - n)
+    x = torch.ones(3)
+    static(x)
+    static(x[None], n=3.5)
+    made = d2s.to_dynamic(static)
+    for args in ((x,), (-x,), (x[None], 3.5), (-x[None], 3.5)):
+        torch.testing.assert_close(made(*args), static(*args))
+    with pytest.raises(ValueError, match="captured for other arguments"):
+        made(x[None], 4)
+
+
+def test_what_the_program_assumes_is_asserted(net):
+    made = d2s.to_dynamic(d2s.to_static(net).forward.concrete_program(inputs()[0], 2.0))
+    with pytest.raises(AssertionError):
+        made(inputs()[0], 3.0)
+    with pytest.raises(AssertionError):
+        made(torch.randn(2, 4), 2.0)
+
+
+def test_what_can_not_be_written():
+    @d2s.to_static
+    def shadowing(torch):
+        return torch + 1
+
+    with pytest.raises(d2s.D2SError, match="a parameter can't be called 'torch'"):
+        d2s.to_dynamic(shadowing.concrete_program(torch.ones(2)))
+    hiding = d2s.to_static(lambda x, len: x * len["k"]).concrete_program(torch.ones(2), {"k": torch.ones(2)})
+    assert d2s.to_dynamic(hiding)(torch.ones(2), {"k": torch.ones(2)}).sum() == 2
+    hiding = d2s.to_static(lambda x, type: x * type["k"]).concrete_program(torch.ones(2), {"k": torch.ones(2)})
+    with pytest.raises(d2s.D2SError, match="called 'type' hides"):
+        d2s.to_dynamic(hiding)
+    with pytest.raises(d2s.D2SError, match="no program"):
+        d2s.to_dynamic(d2s.to_static(lambda x: x))
