@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from d2s.runtime.ir.normal import without_carried
 from d2s.runtime.ir.program import (
     Block,
     Call,
@@ -62,9 +63,8 @@ class _Rotating(Rewriter):
         end = loop.body.terminator
         if flag is None or not before or not isinstance(end, Continue):
             return None
-        place = loop.params.index(flag)
-        exits = _exits(loop)
-        last = self._computing(loop.body.ops, end.values[place], 1)[-len(before) :]
+        exits = loop.exits
+        last = self._computing(loop.body.ops, end.values[loop.params.index(flag)], 1)[-len(before) :]
         unused = not any(self._uses[loop.results[at]] for at, one in enumerate(exits) if one == flag)
         if len(last) != len(before) or not unused or self._uses[flag] != 1 + exits.count(flag):
             return None
@@ -72,16 +72,8 @@ class _Rotating(Rewriter):
         if not all(matching.ops_match(first, second) for first, second in zip(before, last, strict=True)):
             return None
         test = [_Placing(matching.params).op(op) for op in before]
-        kept = [at for at, one in enumerate(exits) if one != flag]
-        body = Block(loop.body.ops[: len(loop.body.ops) - len(last)], Continue(_but(end.values, place)))
-        return replace(
-            loop,
-            params=_but(loop.params, place),
-            inits=_but(loop.inits, place),
-            test=Block(test, Condition(start, [exits[at] for at in kept])),
-            body=body,
-            results=[loop.results[at] for at in kept],
-        )
+        body = Block(loop.body.ops[: len(loop.body.ops) - len(last)], end)
+        return without_carried(replace(loop, test=Block(test, Condition(start, exits)), body=body), flag)
 
 
 class _Matching:
@@ -132,12 +124,3 @@ def _flag_of(loop: While) -> tuple[Value | None, Any]:
     if loop.test.ops or not isinstance(end, Condition) or end.go_on not in loop.params:
         return None, None
     return end.go_on, loop.inits[loop.params.index(end.go_on)]
-
-
-def _exits(loop: While) -> list[Any]:
-    assert isinstance(loop.test.terminator, Condition)
-    return loop.test.terminator.exits
-
-
-def _but(items: Sequence[Any], place: int) -> list[Any]:
-    return [item for at, item in enumerate(items) if at != place]

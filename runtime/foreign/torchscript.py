@@ -7,17 +7,30 @@ import inspect
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from d2s.runtime.archive.targets import name_of
-from d2s.runtime.errors import D2SError, Location
+from d2s.runtime.errors import D2SError
 from d2s.runtime.foreign.aten import called
 from d2s.runtime.foreign.builder import Builder
 from d2s.runtime.foreign.devices import device_type
+from d2s.runtime.foreign.script_values import (
+    called_in_source,
+    changed_kinds,
+    converted,
+    equal,
+    folded_test,
+    is_default,
+    is_truth,
+    location_of,
+    needs_list,
+    python_type,
+    value_type,
+)
 from d2s.runtime.foreign.uses import Operator
 from d2s.runtime.ir.program import (
     ORDERED,
@@ -29,7 +42,6 @@ from d2s.runtime.ir.program import (
     Role,
     Tree,
     Value,
-    ValueType,
     values_in,
 )
 from d2s.runtime.ir.sources import Argument, Member, Source
@@ -41,21 +53,8 @@ from d2s.runtime.torch_internals import DTYPES_BY_NUMBER, inlined_call, schema_o
 
 _ENDLESS = 2**63 - 1
 _FUNCTIONAL = "__torch__.torch.nn.functional."
-_LAYOUTS = (torch.strided, torch.sparse_coo)
-_FORMATS = (torch.contiguous_format, torch.preserve_format, torch.channels_last, torch.channels_last_3d)
 _RANDOM = re.compile(r"rand|bernoulli|multinomial|normal|dropout|poisson|uniform|exponential|geometric")
-_GIVE_LISTS = (
-    list,
-    sorted,
-    list.copy,
-    torch.Tensor.tolist,
-    torch.einsum,
-    operator.add,
-    operator.mul,
-    operator.getitem,
-)
 _DTYPE = PythonType(torch.dtype)
-_KINDS = {"int": int, "float": float, "bool": bool, "str": str, "complex": complex}
 
 
 class _Object:
@@ -77,7 +76,7 @@ def read_method(builder: Builder, script: Any) -> Program:
     names = [one.name for one in method.schema.arguments][1:]
     inputs = list(method.graph.inputs())[1:]
     arguments = [
-        builder.input(Argument(name), _type(one.type()), Role.ARGUMENT)
+        builder.input(Argument(name), value_type(one.type()), Role.ARGUMENT)
         for name, one in zip(names, inputs, strict=True)
     ]
     body = builder.block
@@ -85,6 +84,15 @@ def read_method(builder: Builder, script: Any) -> Program:
     answer = _Frame(builder).run(method.graph, [this, *arguments])[0]
     builder.returns(answer)
     return builder.program(body)
+
+
+def _take(owner: _Object, name: str) -> None:
+    """Have the part have an attribute of its module; one that is None is a parameter that the module does without."""
+    thing = getattr(owner.script, name)
+    if thing is None:
+        owner.part.d2s_put("_parameters", name, None)
+    else:
+        setattr(owner.part, name, thing)
 
 
 class _Frame:
@@ -103,11 +111,11 @@ class _Frame:
         for value, tree in zip(values, trees, strict=True):
             self._known[value.debugName()] = tree
             if isinstance(tree, Value):
-                self._builder.names.setdefault(tree, _name_of(value))
+                self._builder.names.setdefault(tree, called_in_source(value))
 
     def _block(self, block: Any) -> list[Tree]:
         for node in block.nodes():
-            self._builder.location = _location(node)
+            self._builder.location = location_of(node)
             self._node(node)
             if self._builder.dead:
                 return [None for _ in block.outputs()]
@@ -128,14 +136,14 @@ class _Frame:
         name = node.kind().partition("::")[2]
         if any(isinstance(tree, Value) and tree.type == _DTYPE for tree in trees):
             trees = [DTYPES_BY_NUMBER[tree] if type(tree) is int else tree for tree in trees]
-        folded = _folded(name, trees)
+        folded = folded_test(name, trees)
         if folded is not None:
             return folded[0]
         types = [str(one.type()) for one in node.inputs()]
         schema = schema_of(node)
         arguments = schema.arguments
-        given = {one.name: _converted(one.name, tree) for one, tree in zip(arguments, trees, strict=True)}
-        left_out = {one.name for one, tree in zip(arguments, trees, strict=True) if _is_default(one, tree)}
+        given = {one.name: converted(one.name, tree) for one, tree in zip(arguments, trees, strict=True)}
+        left_out = {one.name for one, tree in zip(arguments, trees, strict=True) if is_default(one, tree)}
         use = Operator(
             name,
             given,
@@ -144,7 +152,7 @@ class _Frame:
             on_tensor=types[:1] == ["Tensor"] and arguments[0].name in ("self", "input"),
             of_tensors=any(kind.startswith("Tensor") for kind in types)
             or any("Tensor" in kind for kind in types[:1]),
-            types=[_python_type(one.type()) for one in node.inputs()],
+            types=[python_type(one.type()) for one in node.inputs()],
         )
         target, args, kwargs = called(use)
         writes = [
@@ -156,7 +164,7 @@ class _Frame:
             self._builder.call(target, args, kwargs, None, effects)
             return effects.writes[0]
         answer = self._call(node, target, args, kwargs, effects)
-        if schema.returns and _needs_list(node, target):
+        if schema.returns and needs_list(node, target):
             return self._builder.call(list, (answer,), {}, self._result(node.output()))
         return answer
 
@@ -171,8 +179,8 @@ class _Frame:
         """A new value; a tuple of such for a tuple."""
         kind = value.type()
         if kind.kind() == "TupleType":
-            return tuple(self._builder.value(_type(one)) for one in kind.elements())
-        return self._builder.value(_type(kind), _name_of(value))
+            return tuple(self._builder.value(value_type(one)) for one in kind.elements())
+        return self._builder.value(value_type(kind), called_in_source(value))
 
     # -------------------------------------------------------------- nodes
 
@@ -225,8 +233,8 @@ class _Frame:
         for parameter, tree in zip(parameters, arguments, strict=False):
             if parameter.default is parameter.empty and not kwargs:
                 args.append(tree)
-            elif not _equal(tree, parameter.default) or parameter.name == "training":
-                kwargs[parameter.name] = _converted(parameter.name, tree)
+            elif not equal(tree, parameter.default) or parameter.name == "training":
+                kwargs[parameter.name] = converted(parameter.name, tree)
         random = bool(_RANDOM.search(function.__name__))
         return self._call(node, function, tuple(args), kwargs, Effects(random=random))
 
@@ -234,9 +242,9 @@ class _Frame:
         then, orelse = node.blocks()
         outputs = list(node.outputs())
         sides: list[Callable[[], list[Tree]]] = [lambda: self._block(then), lambda: self._block(orelse)]
-        if isinstance(trees[0], Value) and _is_truth(then, orelse):
+        if isinstance(trees[0], Value) and is_truth(then, orelse):
             return trees[0]
-        answers = self._builder.branch(trees[0], sides, [_type(one.type()) for one in outputs])
+        answers = self._builder.branch(trees[0], sides, [value_type(one.type()) for one in outputs])
         return answers[0] if len(answers) == 1 else answers
 
     def loop(self, node: Any, trees: list[Tree]) -> Any:
@@ -244,7 +252,7 @@ class _Frame:
         (block,) = node.blocks()
         counter, *carried = block.inputs()
         builder = self._builder
-        kinds = [_type(one.type()) for one in carried]
+        kinds = [value_type(one.type()) for one in carried]
         counts = not (isinstance(most, int) and most == _ENDLESS) or bool(counter.uses())
         length = self._length(most) if counts else most
         decides = go_on is not True or next(iter(block.outputs())).node().kind() != "prim::Constant"
@@ -277,7 +285,7 @@ class _Frame:
 
         after = split(builder.loop(starts, [*of_flags, *kinds], test, body))[2]
         for value, one in zip(after, node.outputs(), strict=True):
-            builder.names.setdefault(value, _name_of(one))
+            builder.names.setdefault(value, called_in_source(one))
         return after[0] if len(after) == 1 else after
 
     def _length(self, most: Tree) -> Tree:
@@ -300,7 +308,7 @@ class _Frame:
     def made_list(self, node: Any, trees: list[Tree]) -> Tree:
         """A list: one of the run if any list of such items is changed, for this may be that."""
         kind = str(node.output().type())
-        if kind not in _changed_kinds(node):
+        if kind not in changed_kinds(node):
             return list(trees)
         return self._builder.call(list, (list(trees),), {}, self._result(node.output()))
 
@@ -414,129 +422,3 @@ _NODES: dict[str, Callable[[_Frame, Any, list[Any]], Any]] = {
     **dict.fromkeys(("prim::min", "prim::max", "prim::abs"), _Frame.built_in),
     "prim::NumToTensor": lambda frame, node, trees: frame._call(node, torch.tensor, tuple(trees), {}),
 }
-
-
-# ------------------------------------------------------------------ values
-
-
-def _take(owner: _Object, name: str) -> None:
-    """Have the part have an attribute of its module; one that is None is a parameter that the module does without."""
-    thing = getattr(owner.script, name)
-    if thing is None:
-        owner.part.d2s_put("_parameters", name, None)
-    else:
-        setattr(owner.part, name, thing)
-
-
-def _type(kind: Any) -> ValueType:
-    return PythonType(_python_type(kind))
-
-
-def _python_type(kind: Any) -> type:
-    text = str(kind)
-    if kind.kind() == "TensorType":
-        return torch.Tensor
-    if kind.kind() == "ListType":
-        return list
-    if kind.kind() == "DictType":
-        return dict
-    return _KINDS.get(text, object)
-
-
-def _name_of(value: Any) -> str:
-    """What the source of the graph called a value; nothing if it had no name."""
-    name = re.sub(r"\.\d+$", "", value.debugName())
-    return name if name.isidentifier() and not name.startswith("_") else ""
-
-
-def _location(node: Any) -> Location | None:
-    found = re.search(r'File "([^"]+)", line (\d+)', node.sourceRange())
-    return Location(found.group(1), int(found.group(2))) if found else None
-
-
-def _converted(name: str, tree: Tree) -> Tree:
-    """An argument as Python has it: a dtype and the like are numbers in TorchScript."""
-    if type(tree) is not int:
-        return tree
-    match name:
-        case "dtype":
-            return DTYPES_BY_NUMBER[tree]
-        case "layout":
-            return _LAYOUTS[tree]
-        case "memory_format":
-            return _FORMATS[tree]
-    return tree
-
-
-def _is_written(argument: Any) -> bool:
-    """Whether an operator changes this argument, or gives back what it changed."""
-    return argument.alias_info is not None and argument.alias_info.is_write
-
-
-def _is_default(argument: Any, tree: Tree) -> bool:
-    return argument.has_default_value() and _equal(tree, argument.default_value)
-
-
-def _equal(tree: Tree, default: Any) -> bool:
-    """Whether a tree is a constant that is the default; False for all that holds values."""
-    if values_in(tree):
-        return False
-    return tree is default or (type(tree) is type(default) and bool(tree == default))
-
-
-def _folded(name: str, trees: list[Tree]) -> tuple[Any] | None:
-    """What a test of constants gives, for parameters that are left out."""
-    if name in ("__is__", "__isnot__") and len(trees) == 2:
-        known = [not isinstance(one, Value) for one in trees]
-        if all(known):
-            return ((trees[0] is trees[1]) is (name == "__is__"),)
-        other = trees[1] if known[1] else trees[0]
-        value = trees[0] if known[1] else trees[1]
-        if other is None and value.type != PythonType():
-            return (name == "__isnot__",)
-    if name == "__not__" and isinstance(trees[0], bool):
-        return (not trees[0],)
-    return None
-
-
-def _needs_list(node: Any, target: Any) -> bool:
-    """Whether a function that gives a tuple in Python gives something that is used as only a list can be."""
-    outputs = list(node.outputs())
-    if len(outputs) != 1 or outputs[0].type().kind() != "ListType" or target in _GIVE_LISTS:
-        return False
-    return not all(_takes_tuple(use.user) for use in outputs[0].uses())
-
-
-def _takes_tuple(user: Any) -> bool:
-    if user.kind() in ("aten::__getitem__", "aten::len", "prim::ListUnpack"):
-        return True
-    first = next(user.inputs(), None)
-    of_tensors = first is not None and first.type().kind() == "TensorType"
-    return user.kind().startswith("aten::") and (of_tensors or user.kind() in ("aten::stack", "aten::cat"))
-
-
-def _is_truth(then: Any, orelse: Any) -> bool:
-    """Whether an `if` gives nothing but its condition."""
-    outputs = [list(block.outputs()) for block in (then, orelse)]
-    if any(list(block.nodes()) for block in (then, orelse)) or [len(one) for one in outputs] != [1, 1]:
-        return False
-    constants = [one[0].toIValue() for one in outputs if one[0].node().kind() == "prim::Constant"]
-    return constants == [True, False] and all(isinstance(one, bool) for one in constants)
-
-
-def _changed_kinds(node: Any) -> set[str]:
-    """The types of lists that an operator of the graph changes."""
-    graph = node.owningBlock()
-    while graph.owningNode() is not None:
-        graph = graph.owningNode().owningBlock()
-    return set(_changes(graph))
-
-
-def _changes(block: Any) -> Iterator[str]:
-    for node in block.nodes():
-        schema = schema_of(node) if node.kind().startswith("aten::") else None
-        for argument, value in zip(schema.arguments if schema else (), node.inputs(), strict=False):
-            if _is_written(argument) and value.type().kind() == "ListType":
-                yield str(value.type())
-        for inner in node.blocks():
-            yield from _changes(inner)

@@ -6,6 +6,7 @@ import builtins
 import itertools
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from d2s.runtime.ir.program import (
@@ -195,3 +196,34 @@ class _Filling(Rewriter):
 
     def value(self, value: Value) -> Any:
         return self._given.get(value, value)
+
+
+# ------------------------------------------------------------------ loops
+
+
+def without_carried(loop: While, carried: Value) -> While:
+    """The loop without one of its carried values, and without the results that it would be."""
+    place = loop.params.index(carried)
+    kept = [at for at, one in enumerate(loop.exits) if one != carried]
+    condition = loop.test.terminator
+    assert isinstance(condition, Condition)
+    return replace(
+        loop,
+        params=_but(loop.params, place),
+        inits=_but(loop.inits, place),
+        test=Block(loop.test.ops, Condition(condition.go_on, [condition.exits[at] for at in kept])),
+        body=_without_value(loop.body, place),
+        results=[loop.results[at] for at in kept],
+    )
+
+
+def _without_value(block: Block, place: int) -> Block:
+    end = block.terminator
+    if isinstance(end, Branch):
+        sides = (_without_value(end.then, place), _without_value(end.orelse, place))
+        return Block(block.ops, Branch(end.condition, *sides))
+    return Block(block.ops, type(end)(_but(end.values, place)) if isinstance(end, Continue) else end)
+
+
+def _but(items: Sequence[Any], place: int) -> list[Any]:
+    return [item for at, item in enumerate(items) if at != place]

@@ -214,6 +214,12 @@ class While:
     def operands(self) -> list[Value]:
         return values_in(self.inits)
 
+    @property
+    def exits(self) -> list[Tree]:
+        """The results by what they are in the test."""
+        assert isinstance(self.test.terminator, Condition)
+        return self.test.terminator.exits
+
 
 Op = Call | If | While
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.normal import moved_into
+from d2s.runtime.ir.normal import moved_into, without_carried
 from d2s.runtime.ir.program import (
     Block,
     Branch,
@@ -23,9 +23,11 @@ from d2s.runtime.ir.program import (
     If,
     Op,
     Program,
+    PythonType,
     Value,
     While,
     Yield,
+    is_tensor,
     use_counts,
     values_in,
 )
@@ -68,13 +70,18 @@ class _WithLoops(Rewriter):
         self._uses = use_counts(program)
 
     def block(self, block: Block) -> Block:
-        made = super().block(block)
+        made = super().block(Block([op for op in block.ops if not self._is_needless(op)], block.terminator))
         for place, op in enumerate(made.ops):
             if isinstance(op, While):
                 made.ops[place] = self._over_items(self._without_flag(op), made.ops)
         needless = {id(op.over) for op in made.ops if isinstance(op, For)}
         lengths = {id(op) for op in made.ops if self._is_only_a_length(op, made.ops)}
         return Block([op for op in made.ops if id(op) not in needless | lengths], made.terminator)
+
+    def _is_needless(self, op: Op) -> bool:
+        """Whether an op only asks for the truth of a Python object, which nothing uses."""
+        asks = isinstance(op, Call) and op.target in (bool, operator.not_) and not self._uses[op.results[0]]
+        return asks and all(isinstance(value.type, PythonType) and not is_tensor(value.type) for value in op.operands)
 
     # -------------------------------------------------------------- break
 
@@ -83,20 +90,20 @@ class _WithLoops(Rewriter):
         flag, test = _tested_flag(loop)
         if flag not in loop.params or loop.inits[loop.params.index(flag)] is not False:
             return loop
-        exits = [at for at, one in enumerate(_exits(loop)) if one == flag]
+        exits = [at for at, one in enumerate(loop.exits) if one == flag]
         ending = _Ending(flag)
         body = ending.block(loop.body, loop.params.index(flag))
         accounted = 1 + ending.kept + len(exits)
         if body is None or self._uses[flag] != accounted or any(self._uses[loop.results[at]] for at in exits):
             return loop
-        return _without(replace(loop, test=test, body=body), flag)
+        return without_carried(replace(loop, test=test, body=body), flag)
 
     # -------------------------------------------------------------- for
 
     def _over_items(self, loop: While, around: Sequence[Op]) -> While:
         """The loop as one over a range or over rows, if its test only counts."""
         counter, length = _counted(loop)
-        if counter is None or any(self._uses[loop.results[at]] for at, e in enumerate(_exits(loop)) if e == counter):
+        if counter is None or any(self._uses[loop.results[at]] for at, e in enumerate(loop.exits) if e == counter):
             return loop
         place = loop.params.index(counter)
         counting = next((op for op in loop.body.ops if _calls(op, operator.add, counter, 1)), None)
@@ -107,14 +114,14 @@ class _WithLoops(Rewriter):
             return loop
         maker = next((op for op in around if isinstance(op, Call) and length in op.results), None)
         ops = [op for op in loop.body.ops if op is not counting]
-        exits = _exits(loop).count(counter)
+        exits = loop.exits.count(counter)
         found = None if maker is None else self._items(maker, counter, self._uses[counter] - exits - 2, ops)
         if found is None:
             return loop
         over, item, ops = found
-        test = Block([], Condition(True, _exits(loop)))
+        test = Block([], Condition(True, loop.exits))
         made = For(**{**vars(loop), "test": test, "body": Block(ops, loop.body.terminator)}, item=item, over=over)
-        return _without(made, counter)
+        return without_carried(made, counter)
 
     def _items(self, maker: Call, counter: Value, uses: int, ops: list[Op]) -> tuple[Any, Value, list[Op]] | None:
         """What a loop goes over, its items, and the ops left of its body, which uses the counter so many times."""
@@ -209,37 +216,3 @@ def _calls(op: Op, target: Any, *args: Any) -> bool:
 
 def _yielded(block: Block) -> Any:
     return block.terminator.values[0] if isinstance(block.terminator, Yield) else None
-
-
-def _exits(loop: While) -> list[Any]:
-    assert isinstance(loop.test.terminator, Condition)
-    return loop.test.terminator.exits
-
-
-def _without(loop: While, carried: Value) -> While:
-    """The loop without one of its carried values."""
-    place = loop.params.index(carried)
-    kept = [at for at, one in enumerate(_exits(loop)) if one != carried]
-    condition = loop.test.terminator
-    assert isinstance(condition, Condition)
-    test = Block(loop.test.ops, Condition(condition.go_on, [condition.exits[at] for at in kept]))
-    return replace(
-        loop,
-        params=_but(loop.params, place),
-        inits=_but(loop.inits, place),
-        test=test,
-        body=_without_value(loop.body, place),
-        results=[loop.results[at] for at in kept],
-    )
-
-
-def _without_value(block: Block, place: int) -> Block:
-    end = block.terminator
-    if isinstance(end, Branch):
-        sides = (_without_value(end.then, place), _without_value(end.orelse, place))
-        return Block(block.ops, Branch(end.condition, *sides))
-    return Block(block.ops, type(end)(_but(end.values, place)) if isinstance(end, Continue) else end)
-
-
-def _but(items: Sequence[Any], place: int) -> list[Any]:
-    return [item for at, item in enumerate(items) if at != place]
