@@ -48,7 +48,7 @@ class _Use:
 class Layers:
     """The layers that the programs of a module use."""
 
-    def __init__(self, module: StaticModule):
+    def __init__(self, module: StaticModule, captures: Iterable[Capture]):
         self._module = module
         # Where a tensor is in layers that could be called: in more than one if it is tied.
         self._layers_with: dict[int, list[tuple[Source, Part]]] = {}
@@ -58,8 +58,8 @@ class Layers:
                     if tensor is not None:
                         self._layers_with.setdefault(id(tensor), []).append((place, part))
         self._made: dict[Part, str | None] = {}
-        for executable in module.programs:
-            for use in self._uses(executable.capture):
+        for capture in captures:
+            for use in self._uses(capture):
                 agree = self._made.setdefault(use.part, use.made) == use.made
                 self._made[use.part] = use.made if agree else None
 

@@ -9,13 +9,15 @@ import keyword
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import black
 
-from d2s.runtime.backend.execution import Executable
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import Program
+from d2s.runtime.recording.capture import Capture
+from d2s.runtime.source.attempts import without_attempts
 from d2s.runtime.source.checks import Checks
 from d2s.runtime.source.expressions import Expressions
 from d2s.runtime.source.layers import Layers
@@ -86,7 +88,9 @@ class _Writer:
     def __init__(self, module: StaticModule, comments: bool):
         self._module = module
         self._trees = Trees(_no_tensor, _no_tensor)
-        self._layers = Layers(module)
+        captures = [one.capture for one in module.programs]
+        self._captures = [replace(one, program=without_attempts(one.program)) for one in captures]
+        self._layers = Layers(module, self._captures)
         self._parts = Parts(module, self._layers)
         self._checks = Checks(self._parts.place, self._trees)
         self._lines = Lines(comments)
@@ -99,11 +103,10 @@ class _Writer:
                 lines.line("super().__init__()")
                 for statement in self._parts.statements():
                     lines.line(statement)
-            self._forward(joined(map(self._variant, self._module.programs)))
+            self._forward(joined(map(self._variant, self._captures)))
         return lines.lines
 
-    def _variant(self, executable: Executable) -> Variant:
-        capture = executable.capture
+    def _variant(self, capture: Capture) -> Variant:
         arguments = tuple(self._checks.of_arguments(capture))
         return Variant(self._layers.called(capture), arguments, training_of(capture))
 
