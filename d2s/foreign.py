@@ -13,7 +13,9 @@ from d2s.runtime.standalone.module import StaticModule
 
 
 def from_torchscript(module_or_path: Any) -> StaticModule:
-    """A traced or scripted module of TorchScript as a module of one program, for any shapes, with its parameters.
+    """A traced or scripted module, or function, of TorchScript as a module of one program, with its parameters.
+
+    The program is for any shapes, as the graph is.
 
     `to_dynamic` makes an ordinary module of it: this rescues a `.pt` file whose source is lost.
 
@@ -29,7 +31,7 @@ def from_torchscript(module_or_path: Any) -> StaticModule:
             script = loaded_script(os.fspath(module_or_path))
     else:
         script = module_or_path
-    if not isinstance(script, torch.jit.ScriptModule):
+    if not isinstance(script, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         raise D2SError(f"{script!r} is no module of TorchScript; give what torch.jit.script or torch.jit.load gave")
     return from_script(script)
 

@@ -13,7 +13,7 @@ from d2s.runtime.foreign.counting import counted
 from d2s.runtime.foreign.exported import part_at, read_exported
 from d2s.runtime.foreign.rotation import rotated
 from d2s.runtime.foreign.threading import threaded
-from d2s.runtime.foreign.torchscript import read_method
+from d2s.runtime.foreign.torchscript import read_script
 from d2s.runtime.ir.program import Call, Program, PythonType, Role, TensorType, walk_ops
 from d2s.runtime.ir.sources import Argument, Member
 from d2s.runtime.passes.verify import verify
@@ -26,23 +26,25 @@ _POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _CHECKED = (torch.Tensor, int, float, bool, str)
 
 
-def from_script(script: torch.jit.ScriptModule) -> StaticModule:
-    """The module of the `forward` of a scripted or traced module, which shares its parameters.
+def from_script(script: Any) -> StaticModule:
+    """The module of a scripted or traced module's `forward`, whose parameters it shares, or of such a function.
 
     Raises:
         D2SError: something in it has no counterpart in a program.
     """
-    kind = script.original_name
-    schema = script_method(script, "forward").schema
+    is_module = isinstance(script, torch.jit.ScriptModule)
+    schema = (script_method(script, "forward") if is_module else script).schema
     parameters = [
         inspect.Parameter(
             one.name, _POSITIONAL, default=one.default_value if one.has_default_value() else inspect.Parameter.empty
         )
-        for one in schema.arguments[1:]
+        for one in schema.arguments[1 if is_module else 0 :]
     ]
-    module = StaticModule("forward", kind, inspect.Signature(parameters))
-    _fill(module, script, {})
-    program = read_method(Builder(module), script)
+    name, kind = ("forward", script.original_name) if is_module else (script.name, script.name)
+    module = StaticModule(name, kind, inspect.Signature(parameters))
+    if is_module:
+        _fill(module, script, {})
+    program = read_script(Builder(module), script)
     for step in (verify, threaded, counted, rotated, verify):
         program = step(program)
     module.d2s_set_captures([Capture(program, _guards(program), frozenset(), True)])

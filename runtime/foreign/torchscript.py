@@ -66,22 +66,25 @@ class _Object:
         self.part = part
 
 
-def read_method(builder: Builder, script: Any) -> Program:
-    """The program of the `forward` of a scripted or traced module, whose state is that of the builder's module.
+def read_script(builder: Builder, script: Any) -> Program:
+    """The program of a scripted or traced module's `forward`, or of such a function.
+
+    The state is that of the builder's module.
 
     Raises:
         D2SError: something in the graph has no counterpart.
     """
-    method = script_method(script, "forward")
-    names = [one.name for one in method.schema.arguments][1:]
-    inputs = list(method.graph.inputs())[1:]
+    is_module = isinstance(script, torch.jit.ScriptModule)
+    entry = script_method(script, "forward") if is_module else script
+    this = [_Object(script, Argument(ROOT), builder.module)] if is_module else []
+    names = [one.name for one in entry.schema.arguments][len(this) :]
+    inputs = list(entry.graph.inputs())[len(this) :]
     arguments = [
         builder.input(Argument(name), value_type(one.type()), Role.ARGUMENT)
         for name, one in zip(names, inputs, strict=True)
     ]
     body = builder.block
-    this = _Object(script, Argument(ROOT), builder.module)
-    answer = _Frame(builder).run(method.graph, [this, *arguments])[0]
+    answer = _Frame(builder).run(entry.graph, [*this, *arguments])[0]
     builder.returns(answer)
     return builder.program(body)
 

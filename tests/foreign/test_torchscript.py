@@ -18,6 +18,7 @@ from scripted import (
     Recurrent,
     Search,
     Tables,
+    clipped,
 )
 from torch import nn
 
@@ -131,6 +132,16 @@ def test_a_traced_model():
         torch.testing.assert_close(program(x), model(x))
         torch.testing.assert_close(dynamic(x), model(x))
     assert "nn.Conv2d(1, 4, 3)" in d2s.to_source(program)
+
+
+def test_a_function():
+    script = torch.jit.script(clipped)
+    program = d2s.from_torchscript(script)
+    dynamic = d2s.to_dynamic(program)
+    assert type(dynamic).__name__ == "Clipped"
+    for x in ROWS:
+        for rescued in (program, dynamic):
+            torch.testing.assert_close(rescued(x, -0.5, 0.5), clipped(x, -0.5, 0.5))
 
 
 def test_what_is_no_torchscript(tmp_path):
