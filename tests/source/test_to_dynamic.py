@@ -1,5 +1,6 @@
 """A static program as an ordinary module: its source reads well, runs the same, trains, and can be static again."""
 
+import ast
 import copy
 import runpy
 
@@ -10,6 +11,7 @@ from torch import nn
 
 import d2s
 from d2s.runtime.ir.canonical import canonical
+from d2s.runtime.standalone.module import Part
 from d2s.standalone import standalone
 
 
@@ -175,3 +177,14 @@ def test_what_can_not_be_written():
         d2s.to_dynamic(hiding)
     with pytest.raises(d2s.D2SError, match="no program"):
         d2s.to_dynamic(d2s.to_static(lambda x: x))
+
+
+def test_names_are_never_code(net):
+    """An archive is somebody else's text, and source is run."""
+    module = standalone(d2s.to_static(net).forward.concrete_program(inputs()[0]))
+    module.d2s_kind = "Net:\n    import os\nclass Other"
+    module.d2s_put("_modules", "0)\nimport os\n(", Part("Identity"))
+    names = [
+        node.names[0].name for node in ast.walk(ast.parse(d2s.to_source(module))) if isinstance(node, ast.Import)
+    ]
+    assert names == ["torch", "torch.nn.functional"]
