@@ -53,11 +53,40 @@ class _Counting(Rewriter):
                 ops = [one for one in ops if one is not asked]
                 ops += [length, loop]
             else:
-                ops.append(op)
+                ops.append((isinstance(op, While) and self._endless(op)) or op)
         return Block(ops, made.terminator)
 
     def _value(self, kind: type) -> Value:
         return Value(next(self._numbers), PythonType(kind))
+
+    def _endless(self, loop: While) -> While | None:
+        """A loop that goes on until a trip says otherwise, with a flag to stop it; None for another loop."""
+        test, end = loop.test.terminator, loop.body.terminator
+        if loop.test.ops or not isinstance(test, Condition) or not isinstance(end, Continue):
+            return None
+        place = loop.params.index(test.go_on) if test.go_on in loop.params else -1
+        setting = loop.body.ops[-1] if loop.body.ops else None
+        if place < 0 or loop.inits[place] is not True or not isinstance(setting, If):
+            return None
+        goes_on = end.values[place]
+        unused = self._uses[test.go_on] == 1 + test.exits.count(test.go_on) and not any(
+            self._uses[loop.results[at]] for at, one in enumerate(test.exits) if one == test.go_on
+        )
+        if goes_on not in setting.results or self._uses[goes_on] != 1 or not unused:
+            return None
+        stopped = _stopping(setting, setting.results.index(goes_on), lambda: self._value(bool))
+        if stopped is None:
+            return None
+        flag, open_ = self._value(bool), self._value(bool)
+        head = Block([Call(operator.not_, (flag,), {}, open_)], Condition(open_, _put(test.exits, test.go_on, flag)))
+        values = [stopped.results[-1] if at == place else one for at, one in enumerate(end.values)]
+        return replace(
+            loop,
+            params=_put(loop.params, test.go_on, flag),
+            inits=[False if at == place else one for at, one in enumerate(loop.inits)],
+            test=head,
+            body=Block([*loop.body.ops[:-1], stopped], Continue(values)),
+        )
 
     def _counted(self, loop: While, before: list[Op]) -> tuple[Op, Call, While] | None:
         """What asked whether there are numbers, the number of trips, and the loop; None for another loop."""
@@ -104,18 +133,22 @@ class _Counting(Rewriter):
         flag, less, open_, both = (self._value(bool) for _ in range(4))
         unless_stopped = Block([Call(operator.not_, (flag,), {}, open_)], Yield([open_]))
         both_hold = If(less, unless_stopped, Block([], Yield([False])), [both])
-        exits = [flag if one == test.go_on else one for one in test.exits]
+        exits = _put(test.exits, test.go_on, flag)
         head = Block([Call(operator.lt, (counter, length.result), {}, less), both_hold], Condition(both, exits))
         values = [*end.values]
         values[place] = stopped.results[-1]
         made = replace(
             loop,
-            params=[flag if one == test.go_on else one for one in loop.params],
+            params=_put(loop.params, test.go_on, flag),
             inits=[False if at == place else one for at, one in enumerate(loop.inits)],
             test=head,
             body=Block([*loop.body.ops[:-4], stopped, adding], Continue(values)),
         )
         return asked, length, made
+
+
+def _put(values: list[Any], old: Any, new: Value) -> list[Any]:
+    return [new if one == old else one for one in values]
 
 
 def _stopping(setting: If, place: int, fresh: Callable[[], Value]) -> If | None:

@@ -100,6 +100,8 @@ def needs_list(node: Any, target: Any) -> bool:
     outputs = list(node.outputs())
     if len(outputs) != 1 or outputs[0].type().kind() != "ListType" or target in _GIVE_LISTS:
         return False
+    if target in (dict.keys, dict.values, dict.items):
+        return True
     return not all(_takes_tuple(use.user) for use in outputs[0].uses())
 
 

@@ -55,6 +55,7 @@ _ENDLESS = 2**63 - 1
 _FUNCTIONAL = "__torch__.torch.nn.functional."
 _RANDOM = re.compile(r"rand|bernoulli|multinomial|normal|dropout|poisson|uniform|exponential|geometric")
 _DTYPE = PythonType(torch.dtype)
+_COMPARES = ("eq", "ne", "__is__", "__isnot__")
 
 
 class _Object:
@@ -98,6 +99,13 @@ def _take(owner: _Object, name: str) -> None:
         setattr(owner.part, name, thing)
 
 
+def _is_of_tensors(types: list[str]) -> bool:
+    """Whether an operator on arguments of these types is torch's, and not one of Python's on its own objects."""
+    if types[:1] and types[0].startswith("Dict"):
+        return False
+    return any(kind.startswith("Tensor") for kind in types) or "Tensor" in "".join(types[:1])
+
+
 class _Frame:
     """One run of a graph; `known` is what its values are: trees, or modules."""
 
@@ -125,8 +133,11 @@ class _Frame:
         return [self._known[one.debugName()] for one in block.outputs()]
 
     def _node(self, node: Any) -> None:
+        place, _, name = node.kind().partition("::")
         read = _NODES.get(node.kind())
-        if read is None and not node.kind().startswith("aten::"):
+        if read is None and place == "prim" and name_of(getattr(getattr(torch.Tensor, name, None), "__get__", None)):
+            read = _Frame.attribute_of_tensor
+        if read is None and place != "aten":
             raise D2SError(f"{node.kind()} of TorchScript has no counterpart in a program")
         trees = [self._known[one.debugName()] for one in node.inputs()] if node.kind() != "prim::Constant" else []
         outputs = list(node.outputs())
@@ -137,7 +148,7 @@ class _Frame:
 
     def _operator(self, node: Any, trees: list[Tree]) -> Any:
         name = node.kind().partition("::")[2]
-        if any(isinstance(tree, Value) and tree.type == _DTYPE for tree in trees):
+        if name in _COMPARES and any(isinstance(tree, Value) and tree.type == _DTYPE for tree in trees):
             trees = [DTYPES_BY_NUMBER[tree] if type(tree) is int else tree for tree in trees]
         folded = folded_test(name, trees)
         if folded is not None:
@@ -153,8 +164,7 @@ class _Frame:
             frozenset(left_out),
             frozenset(one.name for one in arguments if one.kwarg_only),
             on_tensor=types[:1] == ["Tensor"] and arguments[0].name in ("self", "input"),
-            of_tensors=any(kind.startswith("Tensor") for kind in types)
-            or any("Tensor" in kind for kind in types[:1]),
+            of_tensors=_is_of_tensors(types),
             types=[python_type(one.type()) for one in node.inputs()],
         )
         target, args, kwargs = called(use)
@@ -421,7 +431,6 @@ _NODES: dict[str, Callable[[_Frame, Any, list[Any]], Any]] = {
     "prim::Print": _Frame.printed,
     "aten::format": _Frame.formatted,
     "aten::warn": _Frame.warned,
-    **dict.fromkeys(("prim::dtype", "prim::device", "prim::data", "prim::is_cuda"), _Frame.attribute_of_tensor),
     **dict.fromkeys(("prim::min", "prim::max", "prim::abs"), _Frame.built_in),
     "prim::NumToTensor": lambda frame, node, trees: frame._call(node, torch.tensor, tuple(trees), {}),
 }

@@ -27,7 +27,7 @@ class Parts:
     def __init__(self, module: StaticModule, layers: Layers):
         self._module = module
         self._layers = layers
-        self._trees = Trees(_no_value, _no_value)
+        self._trees = Trees(_no_value, self._held)
         # The first path to each parameter, buffer and part: what is in two places is one thing.
         self._paths: dict[int, str] = {}
         self._lists = set(_lists_in(module, ROOT))
@@ -55,6 +55,14 @@ class Parts:
         if _is_name(name):
             return f"{place}.{name}"
         return f"{place}[{name}]" if place in self._lists else f"getattr({place}, {name!r})"
+
+    def _held(self, tensor: torch.Tensor) -> ast.expr:
+        """A tensor that an attribute holds: one of the module's, or a small one."""
+        if id(tensor) in self._paths:
+            return expression(self._paths[id(tensor)])
+        if tensor.requires_grad or tensor.numel() > _MOST_WRITTEN:
+            raise D2SError("a tensor that an attribute holds, and that is no parameter or buffer, can't be written")
+        return expression(_literal(tensor))
 
     def _written(self, tree: Any) -> str:
         return ast.unparse(self._trees.tree(tree))

@@ -11,13 +11,18 @@ from scripted import (
     Checking,
     Counting,
     Deep,
+    Endless,
     Halving,
+    Leaving,
     Lists,
+    Memory,
+    Named,
     Nested,
     Picture,
     Recurrent,
     Search,
     Tables,
+    Writing,
     clipped,
 )
 from torch import nn
@@ -44,6 +49,11 @@ MODELS: dict[type[nn.Module], list[tuple[Any, ...]]] = {
     Lists: [(ROWS, None), (ROWS, 1), (ROWS[:1], 0)],
     Picture: [(_x(seed, 2, 1, size, size),) for seed, size in ((0, 8), (1, 16), (2, 4))],
     Nested: [(x, n) for x in ROWS for n in (0, 1, 5)],
+    Endless: [(x,) for x in ROWS] + [(-x.abs(),) for x in ROWS],
+    Leaving: [(x, n) for x in ROWS for n in (0, 1, 6)],
+    Named: [({"one": ROWS[0], "skip": ROWS[1], "two": ROWS[3]}, name) for name in ("a_b_c", "b_c", "a")],
+    Memory: [(_x(0, 2, 3, 4), None), (_x(1, 2, 6, 4), (_x(2, 2, 2, 5), _x(3, 2, 2, 5)))],
+    Writing: [(x, places) for x in ROWS for places in ([], [0, 1, 5])],
 }
 
 

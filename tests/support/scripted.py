@@ -180,3 +180,56 @@ class Nested(nn.Module):
             rows.append(row)
             i += 1
         return torch.stack(rows) if len(rows) > 0 else x
+
+
+class Endless(nn.Module):
+    def forward(self, x):
+        k = 0
+        while True:
+            x = x * 1.5
+            k += 1
+            if bool(x.max() > 10) or k > 20:
+                break
+        return x, k
+
+
+class Leaving(nn.Module):
+    def forward(self, x, n: int):
+        for i in range(n):
+            x = x * 2
+            if bool(x.sum() > 10):
+                return x + i
+        return x - 1
+
+
+class Named(nn.Module):
+    def forward(self, tensors: dict[str, torch.Tensor], name: str):
+        total = torch.zeros(4)
+        for key, tensor in tensors.items():
+            if key != "skip" and bool(tensor.sum() > 0):
+                total = total + tensor.sum(0)
+        if name.startswith("a") and len(name) > 2:
+            total = total * len(name.split("_"))
+        return total
+
+
+class Memory(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 5, num_layers=2, batch_first=True)
+        self.heads = nn.ModuleDict({"a": nn.Linear(5, 2), "b": nn.Linear(5, 2)})
+
+    def forward(self, x, state: tuple[torch.Tensor, torch.Tensor] | None = None):
+        y, last = self.lstm(x, state)
+        return [head(y[:, -1]) for head in self.heads.values()], last
+
+
+class Writing(nn.Module):
+    def forward(self, x, places: list[int]):
+        y = x.clone()
+        y[0] = 1.0
+        y[:, 1:3] += 2
+        for place in places:
+            y[place % y.size(0), 0] = float(place)
+        y[y > 2] = 0
+        return y, y.shape, x[..., None].size()
