@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 import random
 import time
 from collections.abc import Callable
@@ -40,6 +41,14 @@ def _cast(kind: type) -> Callable[..., Any]:
 
 int_ = _cast(int)
 float_ = _cast(float)
+
+
+def index_(value: Any) -> Any:
+    """`operator.index(value)`."""
+    recorder = recorder_for(value)
+    if recorder is None:
+        return operator.index(value)
+    return value if number_kind(value) is int else recorder.number_call(operator.index, (value,), int)
 
 
 def bool_(*args: Any) -> Any:
@@ -172,6 +181,7 @@ _FLOATS = (
 # Python's function -> the operator that takes its place in converted code.
 REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.int: int_,
+    operator.index: index_,
     builtins.float: float_,
     builtins.bool: bool_,
     builtins.len: len_,

@@ -14,7 +14,7 @@ from d2s.runtime.ir.names import display_name, qualified_name
 from d2s.runtime.ir.program import Call, Value, is_tensor
 from d2s.runtime.ir.sources import Source
 from d2s.runtime.source.layers import LayerCall
-from d2s.runtime.source.trees import Trees, call_of, dotted, expression
+from d2s.runtime.source.trees import Trees, call_of, dotted, expression, without_index
 
 _BINARY: dict[str, type[ast.operator]] = {
     "add": ast.Add,
@@ -115,7 +115,7 @@ class Calls:
         """The range whose length a call gives."""
         start, stop, step = length.args
         bounds = [stop] if (start, step) == (0, 1) else [start, stop] if step == 1 else [start, stop, step]
-        return call_of(expression("range"), *map(self._trees.tree, bounds))
+        return call_of(expression("range"), *(without_index(self._trees.tree(bound)) for bound in bounds))
 
     def _part_of_text(self, part: Any) -> ast.expr:
         written = self._trees.tree(part)
@@ -157,9 +157,11 @@ class Calls:
         place, _, method = name.rpartition(".")
         if method == "__get__" and len(call.args) == 1:
             return ast.Attribute(self._trees.tree(call.args[0]), place.rpartition(".")[2], ast.Load())
-        if not call.args or not isinstance(call.args[0], Value) or not _is_class(place):
+        if not call.args or not isinstance(call.args[0], Value | str) or not _is_class(place):
             return None
-        if place == "torch.Tensor" and not is_tensor(call.args[0].type):
+        if isinstance(call.args[0], str) and place != "str":
+            return None
+        if place == "torch.Tensor" and not (isinstance(call.args[0], Value) and is_tensor(call.args[0].type)):
             return None
         if method == "__getitem__" and len(call.args) == 2 and not call.kwargs:
             return ast.Subscript(self._trees.tree(call.args[0]), self._trees.index(call.args[1]), ast.Load())

@@ -14,6 +14,7 @@ from d2s.runtime.source.conditions import truth
 from d2s.runtime.source.inlining import inlined_values
 from d2s.runtime.source.naming import variables
 from d2s.runtime.source.trees import Trees
+from d2s.runtime.source.unset import unset_variables
 
 # How a path to the user's state is written.
 Place = Callable[[Source], ast.expr]
@@ -42,6 +43,7 @@ class Expressions:
                 given[value] = _free(str(source).rpartition(".")[2], reserved | set(given.values()))
         self._inlined = inlined_values(program, program.names)
         self._names = variables(program, given, self._inlined, reserved - set(given.values()))
+        self._unset = unset_variables(program, self._names)
         self._reserved = reserved
         self._trees = Trees(self._value, of_tensor)
         self._calls = Calls(self._trees, place)
@@ -51,6 +53,10 @@ class Expressions:
     def name(self, value: Any) -> str | None:
         """The variable of a value; None if nothing uses it, or it is inlined."""
         return self._names.get(value) if value in self._used else None
+
+    def stays_unset(self, target: Value, tree: Any) -> bool:
+        """Whether a variable that would get this value needs none."""
+        return tree is None and self._names.get(target) in self._unset
 
     def source_of(self, value: Value) -> ast.expr:
         """Where an input is read."""

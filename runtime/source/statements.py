@@ -204,7 +204,9 @@ class Statements:
     def _move(self, targets: Sequence[Value], trees: Sequence[Any], location: Location | None = None) -> None:
         """Have variables be what the trees are, all at once; what is in its variable already stays."""
         pairs = [
-            (self._expressions.name(target), self._tree(tree)) for target, tree in zip(targets, trees, strict=True)
+            (self._expressions.name(target), self._tree(tree))
+            for target, tree in zip(targets, trees, strict=True)
+            if not self._expressions.stays_unset(target, tree)
         ]
         moved = [(name, value) for name, value in pairs if name is not None and not _is_name(value, name)]
         if any(_reads(later, name) for place, (name, _) in enumerate(moved) for _, later in moved[place + 1 :]):

@@ -82,11 +82,20 @@ class Trees:
     def index(self, tree: Any) -> ast.expr:
         """What stands between brackets, where slices are written with colons."""
         if type(tree) is slice:
-            parts = (None if part is None else self.tree(part) for part in (tree.start, tree.stop, tree.step))
+            bounds = (tree.start, tree.stop, tree.step)
+            parts = (None if part is None else without_index(self.tree(part)) for part in bounds)
             return ast.Slice(*parts)
         if type(tree) is tuple and tree:
             return ast.Tuple(list(map(self.index, tree)), ast.Load())
-        return self.tree(tree)
+        return without_index(self.tree(tree))
+
+
+def without_index(node: ast.expr) -> ast.expr:
+    """What stands where Python asks for an index of itself."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="operator"), attr="index"), args=[inner], keywords=[]):
+            return inner
+    return node
 
 
 def _constant(constant: Any) -> ast.expr:

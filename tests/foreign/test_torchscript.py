@@ -113,6 +113,8 @@ def test_a_scripted_model_is_rescued(model, training, tmp_path):
 def test_the_rescued_code_is_readable():
     source = d2s.to_source(d2s.from_torchscript(_scripted(Breaking, False)))
     assert "for i in range(n):" in source and "break" in source
+    source = d2s.to_source(d2s.from_torchscript(_scripted(Leaving, False)))
+    assert "return carried if flag else x - 1" in source and "None" not in source
     source = d2s.to_source(d2s.from_torchscript(_scripted(Halving, False)))
     assert "while x.abs().max() > 1:\n            x = x / 2\n            steps = steps + 1\n" in source
     source = d2s.to_source(d2s.from_torchscript(_scripted(Deep, False)))

@@ -92,3 +92,19 @@ def test_a_loop_is_written_as_it_was(function):
         torch.ones(20, 2) if function is rows else torch.ones(2), torch.tensor(9)
     )
     assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)
+
+
+def test_positions_are_written_as_they_are():
+    def part(x, low, high):
+        return x[low:high], "ab".ljust(int(high) + 2, "."), (x, x * 2, x + 1)[low]
+
+    arguments = torch.arange(6.0), torch.tensor(1), torch.tensor(4)
+    program = d2s.to_static(part).concrete_program(*arguments)
+    source = d2s.to_source(program)
+    assert "x[low:high]" in source and '"ab".ljust(int(high) + 2' in source
+    made = d2s.to_dynamic(program)
+    got, want = made(torch.arange(6.0), torch.tensor(0), torch.tensor(2)), part(torch.arange(6.0), 0, 2)
+    assert got[1] == want[1]
+    torch.testing.assert_close((got[0], got[2]), (want[0], want[2]))
+    again = d2s.to_static(made).forward.concrete_program(*arguments)
+    assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)
