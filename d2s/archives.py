@@ -8,14 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from d2s.api import to_static
 from d2s.commands import as_it_was, show_text, telling_failures
 from d2s.dynamic import to_dynamic, to_source, weights_beside
 from d2s.errors import D2SError
 from d2s.foreign import from_exported, from_torchscript
 from d2s.runtime.ir.program import raises
 from d2s.runtime.standalone.module import StaticModule
-from d2s.saving import load, save
+from d2s.saving import captured, load, save
 from d2s.targets import parse_inputs
 
 
@@ -28,13 +27,11 @@ def save_target(target: str, inputs: Sequence[str], path: Path) -> None:
     _require_folder(path)
     arguments, specs = parse_inputs(inputs)
     given = [argument if spec is None else spec for argument, spec in zip(arguments, specs, strict=True)]
-    found = as_it_was(target)
     with telling_failures(target):
-        static = to_static(found, input_spec=specs, full_graph=True)
-        executable = getattr(static, "forward", static).concrete_program(*arguments)
-        if raises(executable.program.body):
-            static(*arguments)
-        save(as_it_was(target), path, given)
+        module = captured(as_it_was(target), given)
+        if raises(module.programs[0].program.body):
+            module(*arguments)
+        save(module, path)
 
 
 def show_archive(path: Path) -> None:

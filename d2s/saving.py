@@ -37,7 +37,7 @@ def save(fn_or_module: Any, path: str | os.PathLike[str], input_spec: Sequence[A
         D2SError: there is no program, or something in it can't be saved.
         OSError: the file can't be written.
     """
-    module = standalone(fn_or_module) if input_spec is None else _captured(fn_or_module, input_spec)
+    module = standalone(fn_or_module) if input_spec is None else captured(fn_or_module, input_spec)
     save_module(module, path, {"d2s": version("d2s"), "torch": torch.__version__})
 
 
@@ -53,8 +53,12 @@ def load(path: str | os.PathLike[str]) -> StaticModule:
     return load_module(path)
 
 
-def _captured(target: Any, input_spec: Sequence[Any]) -> StaticModule:
-    """The module of programs for these inputs, in each mode of training."""
+def captured(target: Any, input_spec: Sequence[Any]) -> StaticModule:
+    """The module of programs for these inputs, in each mode of training, the first as the target is.
+
+    Raises:
+        ConversionError: something can't be captured.
+    """
     if not isinstance(target, torch.nn.Module):
         return close([_program(target, input_spec)])
     executables = []

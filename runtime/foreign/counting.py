@@ -68,25 +68,16 @@ class _Counting(Rewriter):
         setting = loop.body.ops[-1] if loop.body.ops else None
         if place < 0 or loop.inits[place] is not True or not isinstance(setting, If):
             return None
-        goes_on = end.values[place]
-        unused = self._uses[test.go_on] == 1 + test.exits.count(test.go_on) and not any(
-            self._uses[loop.results[at]] for at, one in enumerate(test.exits) if one == test.go_on
-        )
+        goes_on, results = end.values[place], loop.results_of(loop.params[place])
+        unused = self._uses[test.go_on] == 1 + len(results) and not any(self._uses[one] for one in results)
         if goes_on not in setting.results or self._uses[goes_on] != 1 or not unused:
             return None
         stopped = _stopping(setting, setting.results.index(goes_on), lambda: self._value(bool))
         if stopped is None:
             return None
         flag, open_ = self._value(bool), self._value(bool)
-        head = Block([Call(operator.not_, (flag,), {}, open_)], Condition(open_, _put(test.exits, test.go_on, flag)))
-        values = [stopped.results[-1] if at == place else one for at, one in enumerate(end.values)]
-        return replace(
-            loop,
-            params=_put(loop.params, test.go_on, flag),
-            inits=[False if at == place else one for at, one in enumerate(loop.inits)],
-            test=head,
-            body=Block([*loop.body.ops[:-1], stopped], Continue(values)),
-        )
+        head = Block([Call(operator.not_, (flag,), {}, open_)])
+        return _with_flag(loop, place, flag, head, open_, [*loop.body.ops[:-1], stopped], stopped.results[-1])
 
     def _counted(self, loop: While, before: list[Op]) -> tuple[Op, Call, While] | None:
         """What asked whether there are numbers, the number of trips, and the loop; None for another loop."""
@@ -115,7 +106,7 @@ class _Counting(Rewriter):
             and loop.inits[loop.params.index(counter)] == 0
             and end.values[loop.params.index(counter)] == following
             and [self._uses[one] for one in (loop.inits[place], left, goes_on)] == [1, 1, 1]
-            and not any(self._uses[loop.results[at]] for at, one in enumerate(test.exits) if one == test.go_on)
+            and not any(self._uses[one] for one in loop.results_of(loop.params[place]))
         )
         if asked is None or not is_range or not isinstance(setting, If) or goes_on not in setting.results:
             return None
@@ -127,28 +118,30 @@ class _Counting(Rewriter):
     def _made(
         self, loop: While, place: int, asked: Op, stopped: If, adding: Op, counter: Value, most: Any
     ) -> tuple[Op, Call, While]:
-        test, end = loop.test.terminator, loop.body.terminator
-        assert isinstance(test, Condition) and isinstance(end, Continue)
         length = Call(range_length, (0, most, 1), {}, self._value(int), location=loop.location)
         flag, less, open_, both = (self._value(bool) for _ in range(4))
         unless_stopped = Block([Call(operator.not_, (flag,), {}, open_)], Yield([open_]))
         both_hold = If(less, unless_stopped, Block([], Yield([False])), [both])
-        exits = _put(test.exits, test.go_on, flag)
-        head = Block([Call(operator.lt, (counter, length.result), {}, less), both_hold], Condition(both, exits))
-        values = [*end.values]
-        values[place] = stopped.results[-1]
-        made = replace(
-            loop,
-            params=_put(loop.params, test.go_on, flag),
-            inits=[False if at == place else one for at, one in enumerate(loop.inits)],
-            test=head,
-            body=Block([*loop.body.ops[:-4], stopped, adding], Continue(values)),
-        )
-        return asked, length, made
+        head = Block([Call(operator.lt, (counter, length.result), {}, less), both_hold])
+        ops = [*loop.body.ops[:-4], stopped, adding]
+        return asked, length, _with_flag(loop, place, flag, head, both, ops, stopped.results[-1])
 
 
-def _put(values: list[Any], old: Any, new: Value) -> list[Any]:
-    return [new if one == old else one for one in values]
+def _with_flag(loop: While, place: int, flag: Value, head: Block, go_on: Value, ops: list[Op], stops: Value) -> While:
+    """The loop with a flag to stop it where it carried whether to go on; `head` is its test, `ops` its body."""
+    end, old = loop.body.terminator, loop.params[place]
+    assert isinstance(end, Continue)
+    return replace(
+        loop,
+        params=_put_at(loop.params, place, flag),
+        inits=_put_at(loop.inits, place, False),
+        test=Block(head.ops, Condition(go_on, [flag if one == old else one for one in loop.exits])),
+        body=Block(ops, Continue(_put_at(end.values, place, stops))),
+    )
+
+
+def _put_at(items: list[Any], place: int, item: Any) -> list[Any]:
+    return [*items[:place], item, *items[place + 1 :]]
 
 
 def _stopping(setting: If, place: int, fresh: Callable[[], Value]) -> If | None:

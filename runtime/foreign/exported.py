@@ -15,7 +15,7 @@ from d2s.runtime.archive.targets import name_of
 from d2s.runtime.errors import D2SError, Location
 from d2s.runtime.foreign.aten import called
 from d2s.runtime.foreign.builder import Builder
-from d2s.runtime.foreign.uses import Operator
+from d2s.runtime.foreign.uses import Operator, is_written, written_by
 from d2s.runtime.ir.program import (
     Effects,
     Program,
@@ -183,9 +183,9 @@ class _Reading:
             of_tensors=any(isinstance(value.type, TensorType) for value in values_in((args, kwargs))),
         )
         function, args, kwargs = called(use)
-        writes = [whole[one.name] for one in schema.arguments if one.alias_info and one.alias_info.is_write]
-        effects = Effects(writes=tuple(values_in(writes)), random=torch.Tag.nondeterministic_seeded in target.tags)
-        if any(one.alias_info and one.alias_info.is_write for one in schema.returns):
+        random = torch.Tag.nondeterministic_seeded in target.tags
+        effects = Effects(writes=written_by(schema, whole.values()), random=random)
+        if any(map(is_written, schema.returns)):
             self._builder.call(function, args, kwargs, None, effects)
             return effects.writes[0]
         return self._builder.call(function, args, kwargs, self._result(node.meta.get("val")), effects)

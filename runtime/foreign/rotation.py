@@ -38,7 +38,7 @@ class _Rotating(Rewriter):
         while place < len(made.ops):
             op = made.ops[place]
             if isinstance(op, While):
-                before = self._computing(made.ops[:place], _flag_of(op)[1], 1)
+                before = self._computing(made.ops[:place], _flag_of(op)[1])
                 loop = self._rotate(op, before)
                 if loop is not None:
                     made.ops[place - len(before) : place + 1] = [loop]
@@ -46,9 +46,9 @@ class _Rotating(Rewriter):
             place += 1
         return made
 
-    def _computing(self, ops: Sequence[Op], value: Any, uses: int) -> list[Op]:
-        """The last of some ops, as far as they do nothing but compute a value, which is used so often."""
-        wanted = {value} if isinstance(value, Value) and self._uses[value] == uses else set()
+    def _computing(self, ops: Sequence[Op], value: Any) -> list[Op]:
+        """The last of some ops, as far as they do nothing but compute a value, which is used once."""
+        wanted = {value} if isinstance(value, Value) and self._uses[value] == 1 else set()
         found: list[Op] = []
         for op in reversed(ops):
             if not (isinstance(op, Call) and op.effects.pure and len(op.results) == 1 and op.results[0] in wanted):
@@ -63,17 +63,17 @@ class _Rotating(Rewriter):
         end = loop.body.terminator
         if flag is None or not before or not isinstance(end, Continue):
             return None
-        exits = loop.exits
-        last = self._computing(loop.body.ops, end.values[loop.params.index(flag)], 1)[-len(before) :]
-        unused = not any(self._uses[loop.results[at]] for at, one in enumerate(exits) if one == flag)
-        if len(last) != len(before) or not unused or self._uses[flag] != 1 + exits.count(flag):
+        last = self._computing(loop.body.ops, end.values[loop.params.index(flag)])[-len(before) :]
+        results = loop.results_of(flag)
+        unused = not any(self._uses[one] for one in results)
+        if len(last) != len(before) or not unused or self._uses[flag] != 1 + len(results):
             return None
         matching = _Matching(loop.params, loop.inits, end.values)
         if not all(matching.ops_match(first, second) for first, second in zip(before, last, strict=True)):
             return None
         test = [_Placing(matching.params).op(op) for op in before]
         body = Block(loop.body.ops[: len(loop.body.ops) - len(last)], end)
-        return without_carried(replace(loop, test=Block(test, Condition(start, exits)), body=body), flag)
+        return without_carried(replace(loop, test=Block(test, Condition(start, loop.exits)), body=body), flag)
 
 
 class _Matching:

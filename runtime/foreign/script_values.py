@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import Location
+from d2s.runtime.foreign.uses import is_written
 from d2s.runtime.ir.program import PythonType, Tree, Value, ValueType, values_in
 from d2s.runtime.torch_internals import DTYPES_BY_NUMBER, schema_of
 
@@ -61,11 +62,6 @@ def converted(name: str, tree: Tree) -> Tree:
         case "memory_format":
             return _FORMATS[tree]
     return tree
-
-
-def is_written(argument: Any) -> bool:
-    """Whether an operator changes this argument, or gives back what it changed."""
-    return argument.alias_info is not None and argument.alias_info.is_write
 
 
 def is_default(argument: Any, tree: Tree) -> bool:

@@ -31,7 +31,7 @@ from d2s.runtime.foreign.script_values import (
     python_type,
     value_type,
 )
-from d2s.runtime.foreign.uses import Operator
+from d2s.runtime.foreign.uses import Operator, is_written, written_by
 from d2s.runtime.ir.program import (
     ORDERED,
     PURE,
@@ -42,7 +42,6 @@ from d2s.runtime.ir.program import (
     Role,
     Tree,
     Value,
-    values_in,
 )
 from d2s.runtime.ir.sources import Argument, Member, Source
 from d2s.runtime.operators.sequences import range_length
@@ -168,12 +167,8 @@ class _Frame:
             types=[python_type(one.type()) for one in node.inputs()],
         )
         target, args, kwargs = called(use)
-        writes = [
-            tree for one, tree in zip(arguments, trees, strict=True) if one.alias_info and one.alias_info.is_write
-        ]
-        effects = Effects(writes=tuple(values_in(writes)), random=bool(_RANDOM.search(name)))
-        gives_written = any(one.alias_info and one.alias_info.is_write for one in schema.returns)
-        if gives_written:
+        effects = Effects(writes=written_by(schema, trees), random=bool(_RANDOM.search(name)))
+        if any(map(is_written, schema.returns)):
             self._builder.call(target, args, kwargs, None, effects)
             return effects.writes[0]
         answer = self._call(node, target, args, kwargs, effects)

@@ -220,6 +220,10 @@ class While:
         assert isinstance(self.test.terminator, Condition)
         return self.test.terminator.exits
 
+    def results_of(self, carried: Value) -> list[Value]:
+        """The results that a carried value is in the end."""
+        return [result for result, one in zip(self.results, self.exits, strict=True) if one == carried]
+
 
 Op = Call | If | While
 

@@ -12,7 +12,7 @@ from d2s.runtime.recording.attempts import attempt
 from d2s.runtime.source.calls import Calls
 from d2s.runtime.source.conditions import truth
 from d2s.runtime.source.inlining import inlined_values
-from d2s.runtime.source.naming import variables
+from d2s.runtime.source.naming import free_name, variables
 from d2s.runtime.source.trees import Trees
 from d2s.runtime.source.unset import unset_variables
 
@@ -40,7 +40,7 @@ class Expressions:
             if len(prefixes(source)) == 1:
                 given[value] = str(source)
             elif value in self.read_first:
-                given[value] = _free(str(source).rpartition(".")[2], reserved | set(given.values()))
+                given[value] = free_name(str(source).rpartition(".")[2], reserved | set(given.values()))
         self._inlined = inlined_values(program, program.names)
         self._names = variables(program, given, self._inlined, reserved - set(given.values()))
         self._unset = unset_variables(program, self._names)
@@ -64,7 +64,7 @@ class Expressions:
 
     def unused(self, stem: str) -> str:
         """A name that is no variable."""
-        return _free(stem, self._reserved | set(self._names.values()))
+        return free_name(stem, self._reserved | set(self._names.values()))
 
     def _value(self, value: Value) -> ast.expr:
         if value in self._inlined:
@@ -114,11 +114,3 @@ class Expressions:
 def _yielded(end: Any) -> Any:
     assert isinstance(end, Yield)
     return end.values[0]
-
-
-def _free(stem: str, taken: set[str]) -> str:
-    number, name = 1, stem
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    return name

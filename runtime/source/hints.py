@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
@@ -35,30 +36,30 @@ Target = Any
 def names_of_values(program: Program) -> dict[Value, str]:
     """The variables that values were assigned to; arguments have their own names."""
     names = {one.value: one.source.name for one in program.inputs if isinstance(one.source, Argument)}
-    _name_block(program.body, names)
-    name_joins(program, names)
+    files = _Files()
+    _name_block(program.body, names, files)
+    _name_joins(program, names, files)
     return names
 
 
 def name_joins(program: Program, names: dict[Value, str]) -> None:
     """Give what is joined where paths meet the name of what becomes it, as far as that has one."""
-    while _name_more_joins(program, names):
-        pass
+    _name_joins(program, names, _Files())
 
 
-def _name_block(block: Block, names: dict[Value, str]) -> None:
+def _name_block(block: Block, names: dict[Value, str], files: _Files) -> None:
     for op, following in zip_longest(block.ops, block.ops[1:]):
         if isinstance(op, Call) and op.location and (following is None or following.location != op.location):
-            target, is_loop = _target_at(op.location)
+            target, is_loop = files.at(op.location).targets.get(op.location.line, (None, False))
             # An attempt gives its answer last; the flags of a loop are at its line, but are none of its variables.
             result = op.result[-1] if op.target is attempt else op.result
             if not (is_loop and isinstance(result, Value) and result.type == PythonType(bool)):
                 _name_results(target, result, names)
         for inner in op.blocks:
-            _name_block(inner, names)
+            _name_block(inner, names, files)
     if isinstance(block.terminator, Branch):
-        _name_block(block.terminator.then, names)
-        _name_block(block.terminator.orelse, names)
+        _name_block(block.terminator.then, names, files)
+        _name_block(block.terminator.orelse, names, files)
 
 
 def _name_results(target: Target, result: Any, names: dict[Value, str]) -> None:
@@ -75,11 +76,18 @@ def _name_results(target: Target, result: Any, names: dict[Value, str]) -> None:
 # ------------------------------------------------------------------ joins
 
 
-def _name_more_joins(program: Program, names: dict[Value, str]) -> bool:
+def _name_joins(program: Program, names: dict[Value, str], files: _Files) -> None:
+    while _name_more_joins(program, names, files):
+        pass
+
+
+def _name_more_joins(program: Program, names: dict[Value, str], files: _Files) -> bool:
     """Give results and carried values the name of what becomes them; whether any was given."""
     before = len(names)
     for op in walk_ops(program.body):
-        own = _assigned_in(op.location) if isinstance(op, While) and op.location else frozenset()
+        own: frozenset[str] = frozenset()
+        if isinstance(op, While) and op.location:
+            own = files.at(op.location).assigned_by_loops.get(op.location.line, own)
         for value, sources in joined_values(op):
             found = [names[source] for source in sources if isinstance(source, Value) and source in names]
             if value not in names and found:
@@ -112,21 +120,37 @@ def _ends(block: Block) -> Iterator[list[Any]]:
 # ------------------------------------------------------------------ lines
 
 
-def _target_at(location: Location) -> tuple[Target, bool]:
-    """What the statement at a line assigns to, and whether it is a loop."""
-    lines = linecache.getlines(location.filename)
-    return _targets("".join(lines)).get(location.line, (None, False)) if lines else (None, False)
+@dataclass(frozen=True)
+class _Lines:
+    """What the lines of a file do: `targets` is what the innermost statement there assigns to, and whether it is a
+    loop; `assigned_by_loops` the variables that the loop that begins there assigns to."""
+
+    targets: dict[int, tuple[Target, bool]]
+    assigned_by_loops: dict[int, frozenset[str]]
+
+
+class _Files:
+    """The files of a program, each looked for once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Lines] = {}
+
+    def at(self, location: Location) -> _Lines:
+        """The file of a location; one without lines if it is not there."""
+        name = location.filename
+        if name not in self._found:
+            self._found[name] = _lines_of("".join(linecache.getlines(name)))
+        return self._found[name]
 
 
 @lru_cache(maxsize=64)
-def _targets(source: str) -> dict[int, tuple[Target, bool]]:
-    """By line, what the innermost statement there assigns to, and whether it is a loop."""
+def _lines_of(source: str) -> _Lines:
     try:
-        tree = ast.parse(source)
+        nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError:
-        return {}
-    found: dict[int, tuple[Target, bool]] = {}
-    for node in ast.walk(tree):
+        return _Lines({}, {})
+    targets: dict[int, tuple[Target, bool]] = {}
+    for node in nodes:
         match node:
             case ast.Assign(targets=[target]) | ast.AugAssign(target=target) | ast.AnnAssign(target=target):
                 last = node.end_lineno or node.lineno
@@ -135,8 +159,9 @@ def _targets(source: str) -> dict[int, tuple[Target, bool]]:
             case _:
                 continue
         for line in range(node.lineno, last + 1):
-            found[line] = _target(target), isinstance(node, ast.For)
-    return found
+            targets[line] = _target(target), isinstance(node, ast.For)
+    loops = [node for node in nodes if isinstance(node, ast.For | ast.While)]
+    return _Lines(targets, {loop.lineno: frozenset(_assigned_in(loop)) for loop in loops})
 
 
 def _target(node: ast.expr) -> Target:
@@ -148,22 +173,7 @@ def _target(node: ast.expr) -> Target:
     return None
 
 
-def _assigned_in(location: Location) -> frozenset[str]:
-    """The variables that the loop at a line assigns to."""
-    lines = linecache.getlines(location.filename)
-    return _assigned_by_loops("".join(lines)).get(location.line, frozenset()) if lines else frozenset()
-
-
-@lru_cache(maxsize=64)
-def _assigned_by_loops(source: str) -> dict[int, frozenset[str]]:
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return {}
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
-    return {
-        loop.lineno: frozenset(
-            node.id for node in ast.walk(loop) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        )
-        for loop in loops
-    }
+def _assigned_in(loop: ast.AST) -> Iterator[str]:
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id

@@ -90,11 +90,11 @@ class _WithLoops(Rewriter):
         flag, test = _tested_flag(loop)
         if flag not in loop.params or loop.inits[loop.params.index(flag)] is not False:
             return loop
-        exits = [at for at, one in enumerate(loop.exits) if one == flag]
+        results = loop.results_of(flag)
         ending = _Ending(flag)
         body = ending.block(loop.body, loop.params.index(flag))
-        accounted = 1 + ending.kept + len(exits)
-        if body is None or self._uses[flag] != accounted or any(self._uses[loop.results[at]] for at in exits):
+        accounted = 1 + ending.kept + len(results)
+        if body is None or self._uses[flag] != accounted or any(self._uses[one] for one in results):
             return loop
         return without_carried(replace(loop, test=test, body=body), flag)
 
@@ -103,7 +103,7 @@ class _WithLoops(Rewriter):
     def _over_items(self, loop: While, around: Sequence[Op]) -> While:
         """The loop as one over a range or over rows, if its test only counts."""
         counter, length = _counted(loop)
-        if counter is None or any(self._uses[loop.results[at]] for at, e in enumerate(loop.exits) if e == counter):
+        if counter is None or any(self._uses[one] for one in loop.results_of(counter)):
             return loop
         place = loop.params.index(counter)
         counting = next((op for op in loop.body.ops if _calls(op, operator.add, counter, 1)), None)

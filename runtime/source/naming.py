@@ -44,12 +44,12 @@ def _called(
     """What each value is called: as the user did, or as what it becomes, or by the op that makes it."""
     defined = dict(_defined(program))
     users = {value: name for value, name in program.names.items() if value in defined}
-    allowed = {name: name if name in arguments else _free(name, taken) for name in dict.fromkeys(users.values())}
+    allowed = {name: name if name in arguments else free_name(name, taken) for name in dict.fromkeys(users.values())}
     called = {value: allowed[name] for value, name in users.items()}
     for value, op in defined.items():
         if value not in called and value not in inlined:
             unnamed = defined.keys() - called.keys() - set(inlined)
-            called |= dict.fromkeys(_web(joins, value, unnamed), _free(_described(value, op), taken))
+            called |= dict.fromkeys(_web(joins, value, unnamed), free_name(_described(value, op), taken))
     return called
 
 
@@ -76,7 +76,7 @@ def _described(value: Value, op: Op) -> str:
     return "chosen" if isinstance(op, If) else "carried"
 
 
-def _free(wanted: str, taken: set[str]) -> str:
+def free_name(wanted: str, taken: set[str]) -> str:
     """A name that nothing has yet; it is taken then."""
     stem = f"{wanted}_" if wanted in _NOT_VARIABLES else wanted
     name, number = stem, 1
@@ -95,7 +95,7 @@ def _split(
     assert len(sharing) > 1, f"{wrong} is not where it is read"
     webs = [_web(joins, wrong, sharing), _web(_of_ops(joins), wrong, sharing), {wrong}, sharing - set(given)]
     web = next(web for web in webs if (web and not web & set(given) and web != sharing) or web is webs[-1])
-    names.update(dict.fromkeys(web, _free(re.sub(r"_\d+$", "", names[wrong]), taken)))
+    names.update(dict.fromkeys(web, free_name(re.sub(r"_\d+$", "", names[wrong]), taken)))
 
 
 def _of_ops(joins: list[_Join]) -> list[_Join]:
