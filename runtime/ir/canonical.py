@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,6 +45,7 @@ class _Canonical:
     def __init__(self, with_grad_mode: bool):
         self.with_grad_mode = with_grad_mode
         self._numbers: dict[Value, int] = {}
+        self._fresh = itertools.count()
 
     def program(self, program: Program) -> Hashable:
         body = with_forks(program.body)
@@ -93,7 +95,9 @@ class _Canonical:
         return modes if self.with_grad_mode else replace(modes, grad=True)
 
     def _define(self, value: Value) -> Hashable:
-        return self._numbers.setdefault(value, len(self._numbers)), _type(value.type)
+        # Blocks beside each other may use one value each for its own, so that a number is new wherever one is defined.
+        self._numbers[value] = next(self._fresh)
+        return self._numbers[value], _type(value.type)
 
     def _tree(self, tree: Any) -> Hashable:
         """The structure of a tree and its leaves."""

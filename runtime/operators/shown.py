@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.texts import is_run_time_text
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
@@ -23,6 +25,8 @@ def join_text(*parts: str) -> str:
 def shown(value: Any) -> Any:
     """`str(value)`."""
     recorder = active_recorder()
+    if is_run_time_text(value):
+        return value
     if recorder is None or type(value) in PLAIN:
         return str(value)
     if is_staged(value):
@@ -67,9 +71,19 @@ def recording_form(recorder: Recorder, method: Any) -> Any:
 
 def joined(parts: Iterable[Any]) -> Any:
     """The parts in one text, which is known only at run time if one of them is."""
-    parts = list(parts)
-    recorder = recorder_for(*parts)
-    return join_text(*parts) if recorder is None else recorder.text_call(join_text, tuple(parts))
+    pieces = _merged(parts)
+    recorder = recorder_for(*pieces)
+    if recorder is None:
+        return join_text(*pieces)
+    return pieces[0] if len(pieces) == 1 else recorder.text_call(join_text, tuple(pieces))
+
+
+def _merged(parts: Iterable[Any]) -> list[Any]:
+    """The parts of a text, those that are known and next to each other in one."""
+    merged: list[Any] = []
+    for known, group in itertools.groupby(parts, lambda part: not is_staged(part)):
+        merged += filter(None, ["".join(group)]) if known else group
+    return merged
 
 
 def _listed(start: str, items: Iterable[tuple[Any, ...]], end: str) -> Any:

@@ -14,6 +14,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.texts import is_run_time_text
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"s": shown, "r": quoted, "a": ascii}
 # A field of `%`: its key, its flags, width and precision, and its type.
@@ -26,6 +27,8 @@ def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
     """One replacement field of an f-string, `value!conversion:specification`."""
     if conversion is not None:
         value = _CONVERSIONS[conversion](value)
+    if is_run_time_text(value) and specification == "":
+        return value
     recorder = recorder_for(value, specification)
     if recorder is not None:
         return recorder.text_call(format, (value, specification))
