@@ -95,7 +95,7 @@ class _Canonical:
         return modes if self.with_grad_mode else replace(modes, grad=True)
 
     def _define(self, value: Value) -> Hashable:
-        # Blocks beside each other may use one value each for its own, so that a number is new wherever one is defined.
+        # Blocks beside each other may define the same value, each as its own.
         self._numbers[value] = next(self._fresh)
         return self._numbers[value], _type(value.type)
 

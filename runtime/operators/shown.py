@@ -81,8 +81,9 @@ def joined(parts: Iterable[Any]) -> Any:
 def _merged(parts: Iterable[Any]) -> list[Any]:
     """The parts of a text, those that are known and next to each other in one."""
     merged: list[Any] = []
-    for known, group in itertools.groupby(parts, lambda part: not is_staged(part)):
-        merged += filter(None, ["".join(group)]) if known else group
+    for staged, group in itertools.groupby(parts, is_staged):
+        pieces = list(group)
+        merged += pieces if staged else filter(None, ["".join(pieces)])
     return merged
 
 

@@ -35,6 +35,22 @@ def variables(
     names = {value: name for value, name in called.items() if value not in inlined} | given
     while (wrong := first_wrong_read(program, names, inlined)) is not None:
         _split(joins, names, wrong, given, taken)
+    return _rejoined(program, joins, names, inlined, set(given.values()))
+
+
+def _rejoined(
+    program: Program, joins: list[_Join], names: dict[Value, str], inlined: Collection[Value], arguments: set[str]
+) -> dict[Value, str]:
+    """The same with one variable for values that become each other, where splits went further than they had to."""
+    for join in joins:
+        kept, given_up = sorted(
+            (names.get(value, "") for value in join), key=lambda name: (name not in arguments, name)
+        )
+        if kept == given_up or not kept or given_up in arguments or _stem(kept) != _stem(given_up):
+            continue
+        shared = {value: kept if name == given_up else name for value, name in names.items()}
+        if first_wrong_read(program, shared, inlined) is None:
+            names = shared
     return names
 
 
@@ -95,7 +111,12 @@ def _split(
     assert len(sharing) > 1, f"{wrong} is not where it is read"
     webs = [_web(joins, wrong, sharing), _web(_of_ops(joins), wrong, sharing), {wrong}, sharing - set(given)]
     web = next(web for web in webs if (web and not web & set(given) and web != sharing) or web is webs[-1])
-    names.update(dict.fromkeys(web, free_name(re.sub(r"_\d+$", "", names[wrong]), taken)))
+    names.update(dict.fromkeys(web, free_name(_stem(names[wrong]), taken)))
+
+
+def _stem(name: str) -> str:
+    """What a variable was called before others of that name were split off."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def _of_ops(joins: list[_Join]) -> list[_Join]:
