@@ -153,9 +153,11 @@ class Statements:
         kinds = ast.unparse(self._tree(kind))
         with self._lines.under(f"except {kinds} as {error}:" if self._is_used(message) else f"except {kinds}:"):
             text = expression(f"str({error}.args[0]) if {error}.args else ''")
-            self._assign([failed, message, answer], [ast.Constant(True), text, ast.Constant(None)])
+            self._assign([failed, message], [ast.Constant(True), text])
+            self._assign_nothing(answer, None)
         with self._lines.under("else:"):
-            self._assign([failed, message], [ast.Constant(False), ast.Constant("")])
+            self._assign([failed], [ast.Constant(False)])
+            self._assign_nothing(message, "")
 
     def _is_used(self, value: Any) -> bool:
         return self._expressions.name(value) is not None
@@ -165,6 +167,11 @@ class Statements:
         for target, value in zip(targets, values, strict=True):
             if self._is_used(target):
                 self._statement(ast.Assign([self._target(target)], value))
+
+    def _assign_nothing(self, target: Any, filler: str | None) -> None:
+        """Assign what is there instead of a value that there is not, unless the variable needs none."""
+        if isinstance(target, Value) and not self._expressions.stays_unset(target, None):
+            self._assign([target], [ast.Constant(filler)])
 
     def _if(self, op: If) -> None:
         condition = truth(self._tree(op.condition))
