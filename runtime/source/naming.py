@@ -41,14 +41,15 @@ def variables(
 def _rejoined(
     program: Program, joins: list[_Join], names: dict[Value, str], inlined: Collection[Value], arguments: set[str]
 ) -> dict[Value, str]:
-    """The same with one variable for values that become each other, where splits went further than they had to."""
+    """The same with one variable for values that become each other, where the user had no two and it holds both."""
+    own = {*program.names.values(), *map(_stem, arguments)}
     for join in joins:
-        kept, given_up = sorted(
-            (names.get(value, "") for value in join), key=lambda name: (name not in arguments, name)
-        )
-        if kept == given_up or not kept or given_up in arguments or _stem(kept) != _stem(given_up):
+        shared_by = {names.get(value, "") for value in join}
+        kept, *others = sorted(shared_by, key=lambda name: (name not in arguments, _stem(name) not in own, name))
+        stems = {_stem(name) for name in shared_by}
+        if not others or "" in shared_by or others[0] in arguments or len(stems & own) > 1:
             continue
-        shared = {value: kept if name == given_up else name for value, name in names.items()}
+        shared = {value: kept if name == others[0] else name for value, name in names.items()}
         if first_wrong_read(program, shared, inlined) is None:
             names = shared
     return names

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 
 import d2s
+from d2s.runtime.ir.canonical import canonical
+from d2s.standalone import standalone
 
 
 def looked_up(words, table):
@@ -44,3 +46,5 @@ def test_an_exception_that_is_caught():
         (got, said), (want, told) = made(x, torch.tensor(i)), with_a_default(x, torch.tensor(i))
         assert said == told
         torch.testing.assert_close(got, want)
+    again = d2s.to_static(made).forward.concrete_program(x, torch.tensor(1))
+    assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)

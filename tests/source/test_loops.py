@@ -108,3 +108,20 @@ def test_positions_are_written_as_they_are():
     torch.testing.assert_close((got[0], got[2]), (want[0], want[2]))
     again = d2s.to_static(made).forward.concrete_program(*arguments)
     assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)
+
+
+def halved(x, trips=0):
+    if x.abs().sum() < 1:
+        return x, trips
+    return halved(x / 2, trips + 1)
+
+
+def test_what_a_loop_carries_stays_in_its_variables():
+    program = d2s.to_static(halved).concrete_program(torch.ones(3))
+    source = d2s.to_source(program)
+    assert "while " in source and "None" not in source and "trips_" not in source, source
+    again = d2s.to_static(d2s.to_dynamic(program), full_graph=True)
+    for x in (torch.ones(3), torch.full((3,), 40.0), torch.full((3,), 0.1)):
+        assert again(x)[1] == halved(x)[1]
+        torch.testing.assert_close(again(x)[0], halved(x)[0])
+    assert len(again.forward.programs) == 1
