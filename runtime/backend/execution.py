@@ -18,6 +18,7 @@ from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
 from d2s.runtime.ir.sources import read
+from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
@@ -70,7 +71,7 @@ class Executable:
         self.inputs_for, self.guard_code = compile_entry(capture.program, named, capture.guards)
         # Weakly: a program must not keep the user's objects alive.
         self._owners = {name: weakref.ref(thing) for name, thing in named.items() if _is_owner(thing)}
-        self.compiled = compiled or compile_program(capture.program)
+        self.compiled = compiled or compile_program(optimised(capture.program))
         self._run = self.compiled.run
         _by_file[self._run.__code__.co_filename] = self.compiled
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from d2s.runtime.ir.program import (
     Raise,
     Return,
     TensorType,
+    Tree,
     Value,
     ValueType,
     Yield,
@@ -100,19 +101,24 @@ class _Canonical:
         return self._numbers[value], _type(value.type)
 
     def _tree(self, tree: Any) -> Hashable:
-        """The structure of a tree and its leaves."""
-        return repr(map_tree(lambda leaf: 0, tree)), tuple(map(self._leaf, leaves_of(tree)))
+        return tree_key(tree, lambda value: self._numbers.get(value, value))
 
-    def _leaf(self, leaf: Any) -> Hashable:
-        if isinstance(leaf, Value):
-            return "value", self._numbers.get(leaf, leaf)
-        if isinstance(leaf, _BY_VALUE):
-            return type(leaf), repr(leaf)
-        try:
-            hash(leaf)
-        except TypeError:
-            return "object", id(leaf)
-        return type(leaf), leaf
+
+def tree_key(tree: Tree, of_value: Callable[[Value], Hashable] = lambda value: value) -> Hashable:
+    """The structure of a tree and its leaves, the values as `of_value` says."""
+    return repr(map_tree(lambda leaf: 0, tree)), tuple(_leaf_key(leaf, of_value) for leaf in leaves_of(tree))
+
+
+def _leaf_key(leaf: Any, of_value: Callable[[Value], Hashable]) -> Hashable:
+    if isinstance(leaf, Value):
+        return "value", of_value(leaf)
+    if isinstance(leaf, _BY_VALUE):
+        return type(leaf), repr(leaf)
+    try:
+        hash(leaf)
+    except TypeError:
+        return "object", id(leaf)
+    return type(leaf), leaf
 
 
 def _type(kind: ValueType) -> ValueType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,10 +86,16 @@ def _truth(op: Op) -> tuple[Value, bool] | None:
 
 
 class Uses:
-    """Where values are used first, through all that they become where paths join."""
+    """Where values are used first, through all that they become where paths join.
 
-    def __init__(self, body: Block, truths: Truths | None = None):
+    Of the calls that `only_compute` says, nothing but their results is used.
+    """
+
+    def __init__(
+        self, body: Block, truths: Truths | None = None, only_compute: Callable[[Call], bool] = lambda call: False
+    ):
         self._truths = truths or Truths(Block())
+        self._only_compute = only_compute
         self._places = itertools.count()
         self._first: dict[Value, int] = {}
         self._becomes: list[tuple[Value, Value]] = []
@@ -146,6 +152,8 @@ class Uses:
 
     def _op(self, op: Op) -> None:
         match op:
+            case Call() if self._only_compute(op):
+                self._becomes += [(operand, result) for operand in op.operands for result in op.results]
             case Call():
                 self._used((op.args, op.kwargs))
             case If():

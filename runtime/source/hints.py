@@ -11,19 +11,15 @@ from itertools import zip_longest
 from typing import Any
 
 from d2s.runtime.errors import Location
+from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import (
     Block,
     Branch,
     Call,
-    Condition,
-    Continue,
-    If,
-    Op,
     Program,
     PythonType,
     Value,
     While,
-    Yield,
     walk_ops,
 )
 from d2s.runtime.ir.sources import Argument
@@ -94,27 +90,6 @@ def _name_more_joins(program: Program, names: dict[Value, str], files: _Files) -
                 # What a variable starts as may be another one's, and so may be what it gets in a trip: `x = step`.
                 names[value] = found[-1] if found[-1] in own else found[0]
     return len(names) > before
-
-
-def joined_values(op: Op) -> Iterator[tuple[Value, list[Any]]]:
-    """Each value that is joined of others, with those, the newest assignment first."""
-    if isinstance(op, If):
-        for index, result in enumerate(op.results):
-            yield result, [yielded[index] for block in op.blocks for yielded in _ends(block)]
-    elif isinstance(op, While):
-        for index, param in enumerate(op.params):
-            yield param, [*(carried[index] for carried in _ends(op.body)), op.inits[index]]
-        for index, result in enumerate(op.results):
-            yield result, [exits[index] for exits in _ends(op.test)]
-
-
-def _ends(block: Block) -> Iterator[list[Any]]:
-    for leaf in block.leaves():
-        match leaf.terminator:
-            case Yield(values) | Continue(values):
-                yield values
-            case Condition(_, exits):
-                yield exits
 
 
 # ------------------------------------------------------------------ lines

@@ -11,8 +11,8 @@ import keyword
 import re
 from collections.abc import Collection, Iterator
 
+from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, is_tensor, walk_ops
-from d2s.runtime.source.hints import joined_values
 from d2s.runtime.source.holding import first_wrong_read
 from d2s.runtime.source.loops import For, defined_by
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import Call, Program, PythonType, Value, walk_ops
 from d2s.runtime.recording.attempts import attempt
-from d2s.runtime.source.hints import joined_values
 
 _ANYTHING = (PythonType(object), PythonType(type(None)))
 
