@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from d2s.runtime.ir.program import Program
 from d2s.runtime.passes.common import without_repetitions
 from d2s.runtime.passes.dead import without_dead_code
 from d2s.runtime.passes.invariant import with_invariants_outside
-from d2s.runtime.passes.splitting import with_split_cells
+from d2s.runtime.passes.splitting import WORTH_CALLS, with_split_cells
 from d2s.runtime.passes.verify import verify
 
-PASSES = (with_split_cells, with_invariants_outside, without_repetitions, without_dead_code)
+PASSES = (
+    partial(with_split_cells, worth=WORTH_CALLS),
+    with_invariants_outside,
+    without_repetitions,
+    without_dead_code,
+)
 
 
 def optimised(program: Program) -> Program:

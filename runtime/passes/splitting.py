@@ -6,6 +6,7 @@ those that torch's own cells make, in the same order, so that they round the sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,18 +32,23 @@ from d2s.runtime.ir.program import (
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.values import defined_in
 
+# How many products a map has to be of, to be worth the calls of the gates one by one where each costs microseconds.
+WORTH_CALLS = 500_000
 
-def with_split_cells(program: Program) -> Program:
+
+def with_split_cells(program: Program, worth: int = 0) -> Program:
     """The program with linear maps and gates in place of a cell in a loop, of which one map is the same in all trips.
 
-    What gradients go through is left as it is, for the map would stay where it is.
+    The map is of at least `worth` products. What gradients go through is left as it is, for the map would stay where
+    it is.
     """
-    return _Split(fresh_number(program)).program(program)
+    return _Split(fresh_number(program), worth).program(program)
 
 
 class _Split(Rewriter):
-    def __init__(self, number: int):
+    def __init__(self, number: int, worth: int):
         self._number = number
+        self._worth = worth
         self._inside: set[Value] | None = None
 
     def trip(self, op: While) -> tuple[Block, Block]:
@@ -70,7 +76,14 @@ class _Split(Rewriter):
         given, state, *weights = map(values_in, cell.args)
         fixed = [one[0] not in self._inside for one in (given, state)]
         same_weights = not self._inside.intersection(value for one in weights for value in one)
-        return same_weights and any(fixed) and not all(fixed)
+        return same_weights and any(fixed) and not all(fixed) and _products(cell, fixed.index(True)) >= self._worth
+
+
+def _products(cell: Call, place: int) -> float:
+    """How many products the map of the input, or of the state, is of."""
+    mapped, weight = (values_in(cell.args[at])[0].type for at in (place, place + 2))
+    assert isinstance(mapped, TensorType) and isinstance(weight, TensorType)
+    return math.prod(math.inf if size is None else size for size in (mapped.shape[0], *weight.shape))
 
 
 def _is_common(cell: Call) -> bool:
