@@ -1,0 +1,1 @@
+"""Lowering: makes a program, a chain of small passes, functional torch code with `cond` and `while_loop`."""
