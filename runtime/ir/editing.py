@@ -19,6 +19,7 @@ from d2s.runtime.ir.program import (
     walk_ops,
 )
 from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.ir.values import defined_by
 
 
 def place_of(program: Program, op: Op) -> tuple[Block, int] | None:
@@ -34,9 +35,7 @@ def all_values(program: Program) -> Iterator[Value]:
     """The values that a program defines."""
     yield from (entry.value for entry in program.inputs)
     for op in walk_ops(program.body):
-        yield from op.results
-        if isinstance(op, While):
-            yield from op.params
+        yield from defined_by(op)
 
 
 def fresh_number(program: Program) -> int:
@@ -57,7 +56,7 @@ def users_of(program: Program, value: Value) -> list[Op | Terminator]:
 def definition_of(program: Program, value: Value) -> Op | None:
     """The op that defines a value; None for an input."""
     for op in walk_ops(program.body):
-        if value in op.results or (isinstance(op, While) and value in op.params):
+        if value in defined_by(op):
             return op
     return None
 

@@ -1,10 +1,8 @@
-"""The error for what can't be lowered, which names the op, the line and why."""
+"""The error for what can't be lowered, which names the line and why."""
 
 from __future__ import annotations
 
 from d2s.runtime.errors import D2SError, Location
-from d2s.runtime.ir.names import display_name
-from d2s.runtime.ir.program import Call, If, Op, While
 
 
 class LoweringError(D2SError):
@@ -14,12 +12,3 @@ class LoweringError(D2SError):
         super().__init__(f"{location}: {reason}" if location else reason)
         self.reason = reason
         self.location = location
-
-
-def refusal(op: Op, why: str) -> LoweringError:
-    """The error for an op."""
-    what = f"a call of {display_name(op.target)}" if isinstance(op, Call) else _KINDS[type(op)]
-    return LoweringError(f"{what} can't be lowered: {why}", op.location)
-
-
-_KINDS = {If: "a branch", While: "a loop"}

@@ -6,9 +6,9 @@ from collections import ChainMap
 from collections.abc import Hashable
 
 from d2s.runtime.ir.canonical import tree_key
-from d2s.runtime.ir.program import Block, Call, Op, Program, TensorType, Value
+from d2s.runtime.ir.program import Block, Call, Op, Program, Value
 from d2s.runtime.ir.rewriting import Rewriter
-from d2s.runtime.passes.facts import is_repeatable
+from d2s.runtime.passes.facts import has_gradients, is_repeatable
 from d2s.runtime.passes.memory import Memory
 
 
@@ -38,7 +38,7 @@ class _WithoutRepetitions(Rewriter):
 
     def _kept(self, op: Op) -> Op | None:
         made = self.op(op)
-        if not isinstance(made, Call) or not _can_be_shared(made) or not is_repeatable(made, self._memory):
+        if not isinstance(made, Call) or has_gradients(made) or not is_repeatable(made, self._memory):
             return made
         key = made.target, tree_key((made.args, made.kwargs)), tree_key(made.result, lambda value: None), made.modes
         found = self._found.setdefault(key, made)
@@ -46,9 +46,3 @@ class _WithoutRepetitions(Rewriter):
             return made
         self._same.update(zip(made.results, found.results, strict=True))
         return None
-
-
-def _can_be_shared(call: Call) -> bool:
-    return bool(call.results) and not any(
-        value.type.requires_grad for value in call.results if isinstance(value.type, TensorType)
-    )

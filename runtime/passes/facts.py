@@ -51,6 +51,11 @@ def _is_sized(value: Value) -> bool:
     return isinstance(value.type, TensorType) and None not in value.type.shape
 
 
+def has_gradients(call: Call) -> bool:
+    """Whether gradients go through what a call gives: computed once instead of twice they would round otherwise."""
+    return any(value.type.requires_grad for value in call.results if isinstance(value.type, TensorType))
+
+
 def is_repeatable(call: Call, memory: Memory) -> bool:
     """Whether a call gives the same wherever it stands, and one result may stand for several."""
     if not depends_on_arguments_only(call):

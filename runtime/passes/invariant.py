@@ -5,7 +5,7 @@ from __future__ import annotations
 from d2s.runtime.ir.program import Block, Call, Op, Program, TensorType, While
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.values import defined_in
-from d2s.runtime.passes.facts import is_repeatable, is_total
+from d2s.runtime.passes.facts import has_gradients, is_repeatable, is_total
 from d2s.runtime.passes.memory import Memory
 
 
@@ -42,10 +42,5 @@ class _Outside(Rewriter):
         return [*moved, op]
 
     def _is_movable(self, call: Call) -> bool:
-        tensors = [value.type for value in call.results if isinstance(value.type, TensorType)]
-        return (
-            bool(tensors)
-            and not any(kind.requires_grad for kind in tensors)
-            and is_total(call)
-            and is_repeatable(call, self._memory)
-        )
+        gives_tensors = any(isinstance(value.type, TensorType) for value in call.results)
+        return gives_tensors and not has_gradients(call) and is_total(call) and is_repeatable(call, self._memory)

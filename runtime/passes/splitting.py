@@ -31,6 +31,7 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.values import defined_in
+from d2s.runtime.passes.facts import has_gradients
 
 # How many products a map has to be of, to be worth the calls of the gates one by one where each costs microseconds.
 WORTH_CALLS = 500_000
@@ -91,7 +92,7 @@ def _is_common(cell: Call) -> bool:
     types = [kind for value in (*cell.operands, *cell.results) if isinstance(kind := value.type, TensorType)]
     if len(types) < len(cell.operands) + len(cell.results) or not {len(kind.shape) for kind in types} <= {1, 2}:
         return False
-    return all(map(values_in, cell.args)) and not any(kind.requires_grad for kind in types[-len(cell.results) :])
+    return all(map(values_in, cell.args)) and not has_gradients(cell)
 
 
 @dataclass

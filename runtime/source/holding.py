@@ -21,7 +21,7 @@ from d2s.runtime.ir.program import (
     values_in,
     walk_ops,
 )
-from d2s.runtime.source.loops import For, defined_by
+from d2s.runtime.source.loops import For, assigned_by
 
 # The values that each variable may be taken for at some place of the program.
 _Held = dict[str, frozenset[Value]]
@@ -128,7 +128,7 @@ class _Run:
     def _assigned_in(self, op: While) -> set[str]:
         """The variables that the trips of a loop assign to."""
         inner = [one for block in op.blocks for one in walk_ops(block)]
-        values = [value for one in (op, *inner) for value in defined_by(one) if value not in op.results]
+        values = [value for one in (op, *inner) for value in assigned_by(one) if value not in op.results]
         return {self._names[value] for value in values if value in self._names}
 
 

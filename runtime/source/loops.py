@@ -32,6 +32,7 @@ from d2s.runtime.ir.program import (
     values_in,
 )
 from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.ir.values import defined_by
 from d2s.runtime.operators.sequences import range_length
 
 
@@ -54,10 +55,11 @@ class Break(Continue):
     """Ends a trip as `Continue` does, and the loop with it."""
 
 
-def defined_by(op: Op) -> list[Value]:
-    """The values that an op defines, those that its blocks begin with included."""
-    items = [op.item] if isinstance(op, For) and op.item is not None else []
-    return [*(op.params if isinstance(op, While) else ()), *items, *op.results]
+def assigned_by(op: Op) -> list[Value]:
+    """The values that an op defines, the item of a loop of Python's included."""
+    if isinstance(op, For) and op.item is not None:
+        return [*op.params, op.item, *op.results]
+    return defined_by(op)
 
 
 def with_loops(program: Program) -> Program:

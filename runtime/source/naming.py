@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import Call, If, Op, Program, PythonType, Value, is_tensor, walk_ops
 from d2s.runtime.source.holding import first_wrong_read
-from d2s.runtime.source.loops import For, defined_by
+from d2s.runtime.source.loops import For, assigned_by
 
 # A value and one that it becomes where paths join.
 _Join = tuple[Value, Value]
@@ -78,7 +78,7 @@ def _joins(program: Program) -> Iterator[_Join]:
 
 def _defined(program: Program) -> Iterator[tuple[Value, Op]]:
     for op in walk_ops(program.body):
-        yield from ((value, op) for value in defined_by(op))
+        yield from ((value, op) for value in assigned_by(op))
 
 
 def _described(value: Value, op: Op) -> str:

@@ -5,11 +5,10 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from equality import equal_programs
 from torch import nn
 
 import d2s
-from d2s.runtime.ir.canonical import canonical
-from d2s.standalone import standalone
 
 
 class Vision(nn.Module):
@@ -75,7 +74,7 @@ def test_an_image_model_for_training_and_eval():
     again = d2s.to_static(made)
     for program, training in zip(programs, (True, False), strict=True):
         other = again.train(training).forward.concrete_program(_image(1))
-        assert canonical(standalone(program).programs[0].program) == canonical(standalone(other).programs[0].program)
+        assert equal_programs(program, other)
 
 
 def test_tied_and_frozen_parameters():

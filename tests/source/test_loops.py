@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from equality import equal_programs
 
 import d2s
 from d2s import InputSpec
-from d2s.runtime.ir.canonical import canonical
-from d2s.standalone import standalone
 
 
 def ranged(x, n):
@@ -91,7 +90,7 @@ def test_a_loop_is_written_as_it_was(function):
     again = d2s.to_static(made, input_spec=spec).forward.concrete_program(
         torch.ones(20, 2) if function is rows else torch.ones(2), torch.tensor(9)
     )
-    assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)
+    assert equal_programs(program, again)
 
 
 def test_positions_are_written_as_they_are():
@@ -107,7 +106,7 @@ def test_positions_are_written_as_they_are():
     assert got[1] == want[1]
     torch.testing.assert_close((got[0], got[2]), (want[0], want[2]))
     again = d2s.to_static(made).forward.concrete_program(*arguments)
-    assert canonical(standalone(program).programs[0].program) == canonical(standalone(again).programs[0].program)
+    assert equal_programs(program, again)
 
 
 def halved(x, trips=0):
