@@ -169,12 +169,13 @@ def _can_wait(call: Call) -> bool:
 
 
 def made_of(tree: Tree, values: Sequence[Any]) -> Any:
-    """A tree of an end, with values in place of its slots."""
+    """A tree of an end, with values in place of its slots; numbers are made of tensors of them."""
     made: dict[Made, Any] = {}
 
     def part(leaf: Any) -> Any:
         if isinstance(leaf, Slot):
-            return values[leaf.place]
+            value = values[leaf.place]
+            return leaf.type.python_type(value) if isinstance(leaf.type, PythonType) else value
         if isinstance(leaf, Made):
             if leaf not in made:
                 made[leaf] = leaf.target(*map_tree(part, leaf.args), **map_tree(part, leaf.kwargs))

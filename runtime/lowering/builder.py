@@ -1,0 +1,85 @@
+"""Writes the ops of lowered code: a pass over a program that puts several ops where one was."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import Location
+from d2s.runtime.ir.editing import fresh_number
+from d2s.runtime.ir.program import (
+    PURE,
+    Block,
+    Call,
+    Effects,
+    Op,
+    Program,
+    TensorType,
+    Tree,
+    Value,
+    ValueType,
+    While,
+)
+from d2s.runtime.ir.rewriting import Rewriter
+from d2s.runtime.lowering.refusing import LoweringError
+
+TRUTH = TensorType(torch.bool, ())
+
+
+class Expander(Rewriter):
+    """A copy of a program with any number of ops in place of each: `expand` adds them."""
+
+    def __init__(self, program: Program):
+        self._numbers = itertools.count(fresh_number(program))
+        self._ops: list[Op] = []
+        self._modes = program.modes
+        self._location: Location | None = None
+
+    def block(self, block: Block) -> Block:
+        """A block, with what was put in place of its ops."""
+        outside, self._ops = self._ops, []
+        try:
+            for op in block.ops:
+                self._modes, self._location = op.modes, op.location
+                made = self.expand(op)
+                if made is not None:
+                    self.add(made)
+            end = None if block.terminator is None else self.terminator(block.terminator)
+            return Block(self._ops, end)
+        finally:
+            self._ops = outside
+
+    def expand(self, op: Op) -> Op | None:
+        """The last of the ops in place of an op; None if all have been added."""
+        return self.op(op)
+
+    def trip(self, op: While) -> tuple[Block, Block]:
+        """The test and the body of a loop."""
+        return self.block(op.test), self.block(op.body)
+
+    def add(self, op: Op) -> None:
+        """Put an op where the pass has come to."""
+        self._ops.append(op)
+
+    def new(self, kind: ValueType) -> Value:
+        """A value that nothing in the program is yet."""
+        return Value(next(self._numbers), kind)
+
+    def call(
+        self, target: Callable[..., Any], *args: Tree, to: ValueType, effects: Effects = PURE, **kwargs: Tree
+    ) -> Value:
+        """The result, of type `to`, of a call that is put here."""
+        result = self.new(to)
+        self.add(Call(target, args, kwargs, result, effects, self._modes, self._location))
+        return result
+
+    def call_for_effect(self, target: Callable[..., Any], *args: Tree, effects: Effects) -> None:
+        """A call without a result is put here."""
+        self.add(Call(target, args, {}, None, effects, self._modes, self._location))
+
+    def refusal(self, reason: str) -> LoweringError:
+        """The error for what can't be lowered here."""
+        return LoweringError(reason, self._location)

@@ -1,0 +1,60 @@
+"""The chain of the legalising passes, and what comes out of it: functional tensor code between its inputs and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import RaisedAfterWrites
+from d2s.runtime.ir.program import Program, Write
+from d2s.runtime.lowering.arithmetic import DTYPES
+from d2s.runtime.lowering.ends import End, made_of
+from d2s.runtime.lowering.forks import with_one_end
+from d2s.runtime.lowering.numbers import with_tensor_numbers
+from d2s.runtime.passes.verify import verify
+
+PASSES = (with_tensor_numbers,)
+
+Answer = tuple[Any, Sequence[Write], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A program of tensors alone that returns a tuple of them, and the ends that are made of the tuple."""
+
+    program: Program
+    ends: Sequence[End]
+
+    def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
+        """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
+        return [
+            one if isinstance(one, torch.Tensor) else torch.tensor(one, dtype=DTYPES[type(one)]) for one in inputs
+        ]
+
+    def answer(self, values: Sequence[Any]) -> Answer:
+        """What a call gives: the answer, the writes that it leaves, and their values.
+
+        Raises:
+            Exception: what the program raises at this end.
+        """
+        number, values = (int(values[0]), values[1:]) if len(self.ends) > 1 else (0, values)
+        end = self.ends[number]
+        answer, *written = made_of((end.tree, *(write.value for write in end.writes)), values)
+        if not end.raises:
+            return answer, end.writes, tuple(written)
+        raise RaisedAfterWrites(answer, end.writes, tuple(written)) if end.writes else answer
+
+
+def lowered(program: Program) -> Lowered:
+    """A verified program as functional tensor code.
+
+    Raises:
+        LoweringError: it can't be; the error says why.
+    """
+    made, ends = with_one_end(program)
+    for one in PASSES:
+        made = verify(one(made))
+    return Lowered(made, ends)
