@@ -1,4 +1,4 @@
-"""The chain of the legalising passes, and what comes out of it: functional tensor code between its inputs and ends."""
+"""The chain of the legalising passes, and what comes out of it: functional tensor code with its ends."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class Lowered:
 
     def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
-        return [
-            one if isinstance(one, torch.Tensor) else torch.tensor(one, dtype=DTYPES[type(one)]) for one in inputs
-        ]
+        return [one if isinstance(one, torch.Tensor) else _tensor(one) for one in inputs]
 
     def answer(self, values: Sequence[Any]) -> Answer:
         """What a call gives: the answer, the writes that it leaves, and their values.
@@ -46,6 +44,10 @@ class Lowered:
         if not end.raises:
             return answer, end.writes, tuple(written)
         raise RaisedAfterWrites(answer, end.writes, tuple(written)) if end.writes else answer
+
+
+def _tensor(number: Any) -> torch.Tensor:
+    return torch.tensor(number, dtype=DTYPES[type(number)])
 
 
 def lowered(program: Program) -> Lowered:
