@@ -18,6 +18,7 @@ from d2s.runtime.ir.program import (
     Op,
     Program,
     TensorType,
+    Terminator,
     Tree,
     Value,
     ValueType,
@@ -38,8 +39,8 @@ class Expander(Rewriter):
         self._modes = program.modes
         self._location: Location | None = None
 
-    def block(self, block: Block) -> Block:
-        """A block, with what was put in place of its ops."""
+    def block(self, block: Block, finish: Callable[[Any], Terminator] | None = None) -> Block:
+        """A block, with what was put in place of its ops; its end is made by `finish`, which may add ops."""
         outside, self._ops = self._ops, []
         try:
             for op in block.ops:
@@ -47,8 +48,8 @@ class Expander(Rewriter):
                 made = self.expand(op)
                 if made is not None:
                     self.add(made)
-            end = None if block.terminator is None else self.terminator(block.terminator)
-            return Block(self._ops, end)
+            end = block.terminator
+            return Block(self._ops, None if end is None else (finish or self.terminator)(end))
         finally:
             self._ops = outside
 

@@ -11,12 +11,13 @@ import torch
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Program, Write
 from d2s.runtime.lowering.arithmetic import DTYPES
+from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
 from d2s.runtime.lowering.numbers import with_tensor_numbers
 from d2s.runtime.passes.verify import verify
 
-PASSES = (with_tensor_numbers,)
+PASSES = (with_checks_returned,)
 
 Answer = tuple[Any, Sequence[Write], tuple[Any, ...]]
 
@@ -27,6 +28,7 @@ class Lowered:
 
     program: Program
     ends: Sequence[End]
+    is_checked: bool
 
     def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
@@ -36,8 +38,11 @@ class Lowered:
         """What a call gives: the answer, the writes that it leaves, and their values.
 
         Raises:
+            Unlowered: a check failed: only the program itself can tell what happens.
             Exception: what the program raises at this end.
         """
+        if self.is_checked and not values[-1]:
+            raise Unlowered
         number, values = (int(values[0]), values[1:]) if len(self.ends) > 1 else (0, values)
         end = self.ends[number]
         answer, *written = made_of((end.tree, *(write.value for write in end.writes)), values)
@@ -57,6 +62,8 @@ def lowered(program: Program) -> Lowered:
         LoweringError: it can't be; the error says why.
     """
     made, ends = with_one_end(program)
+    made = verify(with_tensor_numbers(made))
+    is_checked = has_checks(made.body)
     for one in PASSES:
         made = verify(one(made))
-    return Lowered(made, ends)
+    return Lowered(made, ends, is_checked)
