@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -20,7 +20,14 @@ from torch._subclasses.fake_tensor import (
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
 )
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv, statically_known_true
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    GuardOnDataDependentSymNode,
+    ShapeEnv,
+    StatelessSymbolicContext,
+    statically_known_true,
+)
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from d2s.runtime.ir.modes import Autocast, Modes
@@ -33,6 +40,10 @@ any_autocast = torch._C._is_any_autocast_enabled
 
 # An operator of exported graphs.
 OpOverload = torch._ops.OpOverload
+
+# The operators of graphs that stand for control flow.
+cond_op = torch.ops.higher_order.cond
+while_loop_op = torch.ops.higher_order.while_loop
 
 # Forms of control flow that torch has no public name for.
 HIGHER_ORDER = {"while_loop": while_loop, "map": map_}
@@ -381,3 +392,20 @@ def inlined_call(node: Any) -> Any:
         graph.registerOutput(output)
     torch._C._jit_pass_inline(graph)
     return graph
+
+
+def traced_graph(
+    function: Callable[..., Any], inputs: Sequence[torch.Tensor], shapes: Sequence[tuple[int | None, ...]]
+) -> torch.fx.GraphModule:
+    """The graph of ATen operators of a function for tensors like these; None in a shape is a size that stays free."""
+    world = ShapeEnv()
+    mode = FakeTensorMode(shape_env=world)
+    with without_recording():
+        fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
+        with mode:
+            return make_fx(function)(*fakes)
+
+
+def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
+    sizes = [DimDynamic.DYNAMIC if size is None else DimDynamic.STATIC for size in shape]
+    return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))

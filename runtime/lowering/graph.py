@@ -1,0 +1,168 @@
+"""Traces a legalised program into one graph of ATen operators, `cond` and `while_loop`.
+
+The program is evaluated on fake tensors; its branches and loops become calls of torch's higher-order operators, whose
+functions take all that they use as operands. Those give back nothing that shares memory with what they are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.liveness import free_values
+from d2s.runtime.ir.names import display_name
+from d2s.runtime.ir.program import (
+    Block,
+    Call,
+    Condition,
+    If,
+    Op,
+    Program,
+    Return,
+    TensorType,
+    Value,
+    While,
+    map_tree,
+    terminator_tree,
+)
+from d2s.runtime.lowering.refusing import LoweringError
+from d2s.runtime.torch_internals import cond_op, storage_key, traced_graph, while_loop_op
+
+Environment = dict[Value, Any]
+
+
+def graph_of(program: Program, inputs: Sequence[torch.Tensor]) -> torch.fx.GraphModule:
+    """The graph that a legalised program is for inputs like these; their sizes stay free where the program's are.
+
+    Raises:
+        LoweringError: an op can't be in a graph.
+    """
+    types = [entry.value.type for entry in program.inputs]
+    shapes = [kind.shape if isinstance(kind, TensorType) else () for kind in types]
+
+    def run(*tensors: torch.Tensor) -> Any:
+        environment: Environment = dict(zip([entry.value for entry in program.inputs], tensors, strict=True))
+        _run_ops(program.body, environment)
+        assert isinstance(program.body.terminator, Return)
+        return _values(program.body.terminator.value, environment)
+
+    return traced_graph(run, inputs, shapes)
+
+
+def _values(tree: Any, environment: Environment) -> Any:
+    return map_tree(lambda leaf: environment[leaf] if isinstance(leaf, Value) else leaf, tree)
+
+
+def _run_ops(block: Block, environment: Environment) -> None:
+    for op in block.ops:
+        _run(op, environment)
+
+
+def _run(op: Op, environment: Environment) -> None:
+    try:
+        with op.modes.entered():
+            match op:
+                case Call():
+                    _call(op, environment)
+                case If():
+                    _branch(op, environment)
+                case While():
+                    _loop(op, environment)
+    except LoweringError:
+        raise
+    except Exception as error:
+        raise LoweringError(f"{_name(op)} can't be lowered: {error}", op.location) from error
+
+
+def _call(op: Call, environment: Environment) -> None:
+    made = op.target(*_values(op.args, environment), **_values(op.kwargs, environment))
+    _bind(op.result, made, environment)
+
+
+def _bind(result: Any, made: Any, environment: Environment) -> None:
+    if isinstance(result, tuple):
+        for part, one in zip(result, made, strict=True):
+            _bind(part, one, environment)
+    elif isinstance(result, Value):
+        environment[result] = made
+
+
+def _branch(op: If, environment: Environment) -> None:
+    free = _operands([*free_values(op.then), *free_values(op.orelse)], environment)
+    sides = [_function(side, free, environment, op.results) for side in op.blocks]
+    made = cond_op(environment[op.condition], *sides, [environment[value] for value in free])
+    environment.update(zip(op.results, made, strict=True))
+
+
+def _operands(values: Sequence[Value], environment: Environment) -> list[Value]:
+    """Those of some values that the functions of an operator must be given: what is traced, each once."""
+    traced = torch.Tensor | torch.SymInt
+    return [value for value in dict.fromkeys(values) if isinstance(environment.get(value), traced)]
+
+
+def _function(
+    block: Block, params: Sequence[Value], outside: Environment, results: Sequence[Value]
+) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """A block as a function of values, which gives what it ends with in memory of its own."""
+
+    def function(*operands: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        environment = {**outside, **dict(zip(params, operands, strict=True))}
+        _run_ops(block, environment)
+        return _apart(_values(_ends_with(block), environment), operands, results)
+
+    return function
+
+
+def _loop(op: While, environment: Environment) -> None:
+    """A loop; its test is computed before the trip that it lets begin, and once more for what the loop results in."""
+    free = _operands([*free_values(op.test), *free_values(op.body)], environment)
+    params = [*op.params, *(value for value in free if value not in op.params)]
+    carried = len(op.params)
+
+    def test(*operands: torch.Tensor) -> torch.Tensor:
+        inside = {**environment, **dict(zip(params, operands, strict=True))}
+        _run_ops(op.test, inside)
+        assert isinstance(op.test.terminator, Condition)
+        return _values(op.test.terminator.go_on, inside)
+
+    def body(*operands: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        inside = {**environment, **dict(zip(params, operands, strict=True))}
+        _run_ops(op.test, inside)
+        _run_ops(op.body, inside)
+        return _apart(_values(_ends_with(op.body), inside), operands, op.params)
+
+    inits = _apart(_values(op.inits, environment), (), op.params)
+    made = while_loop_op(test, body, inits, tuple(environment[value] for value in params[carried:]))
+    inside = {**environment, **dict(zip(op.params, made, strict=True))}
+    _run_ops(op.test, inside)
+    environment.update(zip(op.results, _values(op.exits, inside), strict=True))
+
+
+def _ends_with(block: Block) -> list[Any]:
+    """What a block ends with."""
+    return list(terminator_tree(block.terminator))
+
+
+def _apart(values: Sequence[Any], others: Sequence[Any], results: Sequence[Value]) -> tuple[torch.Tensor, ...]:
+    """Tensors of the types of the results, contiguous, that share no memory with others or with each other."""
+    taken = {storage_key(one) for one in others if isinstance(one, torch.Tensor)}
+    made: list[torch.Tensor] = []
+    for value, result in zip(values, results, strict=True):
+        tensor = _filler(result) if value is None else value.contiguous()
+        made.append(tensor.clone() if storage_key(tensor) in taken else tensor)
+        taken.add(storage_key(made[-1]))
+    return tuple(made)
+
+
+def _filler(result: Value) -> torch.Tensor:
+    """What stands for a value that is not there, and that nothing uses."""
+    kind = result.type
+    if not isinstance(kind, TensorType) or None in kind.shape:
+        raise LoweringError(f"{result}, a {kind} that a branch may leave undefined, can't be lowered")
+    return torch.zeros(kind.shape, dtype=kind.dtype, device=kind.device)
+
+
+def _name(op: Op) -> str:
+    return display_name(op.target) if isinstance(op, Call) else "this branch" if isinstance(op, If) else "this loop"
