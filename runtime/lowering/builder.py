@@ -36,6 +36,7 @@ class Expander(Rewriter):
     def __init__(self, program: Program):
         self._numbers = itertools.count(fresh_number(program))
         self._ops: list[Op] = []
+        self._instead: dict[Value, Value] = {}
         self._modes = program.modes
         self._location: Location | None = None
 
@@ -60,6 +61,14 @@ class Expander(Rewriter):
     def trip(self, op: While) -> tuple[Block, Block]:
         """The test and the body of a loop."""
         return self.block(op.test), self.block(op.body)
+
+    def value(self, value: Value) -> Value:
+        """What stands for a value."""
+        return self._instead.get(value, value)
+
+    def replace(self, value: Value, new: Value) -> None:
+        """Have a value stand for another one from here on."""
+        self._instead[value] = new
 
     def add(self, op: Op) -> None:
         """Put an op where the pass has come to."""

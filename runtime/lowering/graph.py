@@ -92,7 +92,7 @@ def _bind(result: Any, made: Any, environment: Environment) -> None:
 def _branch(op: If, environment: Environment) -> None:
     free = _operands([*free_values(op.then), *free_values(op.orelse)], environment)
     sides = [_function(side, free, environment, op.results) for side in op.blocks]
-    made = cond_op(environment[op.condition], *sides, [environment[value] for value in free])
+    made = cond_op(environment[op.condition], *sides, _given(free, environment))
     environment.update(zip(op.results, made, strict=True))
 
 
@@ -100,6 +100,15 @@ def _operands(values: Sequence[Value], environment: Environment) -> list[Value]:
     """Those of some values that the functions of an operator must be given: what is traced, each once."""
     traced = torch.Tensor | torch.SymInt
     return [value for value in dict.fromkeys(values) if isinstance(environment.get(value), traced)]
+
+
+def _given(values: Sequence[Value], environment: Environment) -> tuple[Any, ...]:
+    """What the functions of an operator are given for values; operands may not share memory with each other."""
+    found: list[Any] = []
+    for one in (environment[value] for value in values):
+        others = [storage_key(other) for other in found if isinstance(other, torch.Tensor)]
+        found.append(one.clone() if isinstance(one, torch.Tensor) and storage_key(one) in others else one)
+    return tuple(found)
 
 
 def _function(
@@ -134,7 +143,7 @@ def _loop(op: While, environment: Environment) -> None:
         return _apart(_values(_ends_with(op.body), inside), operands, op.params)
 
     inits = _apart(_values(op.inits, environment), (), op.params)
-    made = while_loop_op(test, body, inits, tuple(environment[value] for value in params[carried:]))
+    made = while_loop_op(test, body, inits, _given(params[carried:], environment))
     inside = {**environment, **dict(zip(op.params, made, strict=True))}
     _run_ops(op.test, inside)
     environment.update(zip(op.results, _values(op.exits, inside), strict=True))

@@ -59,13 +59,10 @@ def is_number(kind: ValueType) -> bool:
 class _Numbers(Expander):
     def __init__(self, program: Program):
         super().__init__(program)
-        self._stands: dict[Value, Value] = {}
         self._sizes: set[Value] = set()
 
     def value(self, value: Value) -> Value:
-        if value in self._stands:
-            return self._stands[value]
-        return value if value in self._sizes else self.define(value)
+        return self.define(super().value(value))
 
     def define(self, value: Value) -> Value:
         if is_number(value.type) and value not in self._sizes:
@@ -95,7 +92,7 @@ class _Numbers(Expander):
         if self._is_size(op):
             self._sizes.update(op.results)
         elif len(op.results) == 1 and is_number(op.results[0].type):
-            self._stands[op.results[0]] = self._number(op)
+            self.replace(op.results[0], self._number(op))
             return None
         elif any(map(self._is_dynamic, op.operands)):
             return self._with_scalars(op)

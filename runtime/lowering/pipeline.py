@@ -14,6 +14,7 @@ from d2s.runtime.lowering.arithmetic import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
+from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
 from d2s.runtime.passes.verify import verify
 
@@ -62,7 +63,8 @@ def lowered(program: Program) -> Lowered:
         LoweringError: it can't be; the error says why.
     """
     made, ends = with_one_end(program)
-    made = verify(with_tensor_numbers(made))
+    for one in (with_tensor_numbers, with_index_ops):
+        made = verify(one(made))
     is_checked = has_checks(made.body)
     for one in PASSES:
         made = verify(one(made))
