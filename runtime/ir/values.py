@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from d2s.runtime.ir.program import Op, Value, While, walk_ops
+from d2s.runtime.ir.program import If, Op, Value, While, walk_ops
 
 
 def defined_by(op: Op) -> list[Value]:
@@ -10,7 +10,8 @@ def defined_by(op: Op) -> list[Value]:
     return [*(op.params if isinstance(op, While) else ()), *op.results]
 
 
-def defined_in(loop: While) -> set[Value]:
-    """The values that are new in every trip of a loop."""
-    inside = (inner for block in loop.blocks for inner in walk_ops(block))
-    return {*loop.params, *(value for op in inside for value in defined_by(op))}
+def defined_in(op: If | While) -> set[Value]:
+    """The values that are new each time that a branch or a trip of a loop runs."""
+    inside = (inner for block in op.blocks for inner in walk_ops(block))
+    carried = op.params if isinstance(op, While) else ()
+    return {*carried, *(value for inner in inside for value in defined_by(inner))}

@@ -40,10 +40,20 @@ class Expander(Rewriter):
         self._modes = program.modes
         self._location: Location | None = None
 
-    def block(self, block: Block, finish: Callable[[Any], Terminator] | None = None) -> Block:
-        """A block, with what was put in place of its ops; its end is made by `finish`, which may add ops."""
+    def block(
+        self,
+        block: Block,
+        finish: Callable[[Any], Terminator] | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> Block:
+        """A block, with what was put in place of its ops.
+
+        Its end is made by `finish` in place of `terminator`; it and `begin` may add ops.
+        """
         outside, self._ops = self._ops, []
         try:
+            if begin is not None:
+                begin()
             for op in block.ops:
                 self._modes, self._location = op.modes, op.location
                 made = self.expand(op)
@@ -85,6 +95,14 @@ class Expander(Rewriter):
         result = self.new(to)
         self.add(Call(target, args, kwargs, result, effects, self._modes, self._location))
         return result
+
+    def view(self, target: Callable[..., Any], tensor: Value, *args: Tree, to: ValueType) -> Value:
+        """The view of a tensor that a call gives which is put here."""
+        return self.call(target, tensor, *args, to=to, effects=Effects(aliases=(tensor,)))
+
+    def write(self, target: Callable[..., Any], tensor: Value, *args: Tree) -> None:
+        """A call that writes to a tensor is put here."""
+        self.call_for_effect(target, tensor, *args, effects=Effects((tensor,)))
 
     def call_for_effect(self, target: Callable[..., Any], *args: Tree, effects: Effects) -> None:
         """A call without a result is put here."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Call, Effects, Op, Program, PythonType, TensorType, Tree, Value, leaves_of
+from d2s.runtime.ir.program import Call, Op, Program, PythonType, TensorType, Tree, Value, leaves_of
 from d2s.runtime.lowering.arithmetic import as_tensor, number_type
 from d2s.runtime.lowering.builder import TRUTH, Expander
 from d2s.runtime.lowering.checks import check
@@ -53,14 +53,11 @@ class _Indexing(Expander):
             return self.op(op)
         selected = self._selected(self.value(op.args[0]), index)
         if op.target is torch.Tensor.__setitem__:
-            return self._assignment(selected, self.tree(op.args[2]))
+            value = self.tree(op.args[2])
+            self.write(torch.Tensor.copy_ if isinstance(value, Value) else torch.Tensor.fill_, selected, value)
+            return None
         self.replace(op.results[0], selected)
         return None
-
-    def _assignment(self, selected: Value, value: Tree) -> Call:
-        target = torch.Tensor.copy_ if isinstance(value, Value) else torch.Tensor.fill_
-        effects = Effects(writes=(selected,), aliases=(selected,))
-        return Call(target, (selected, value), {}, None, effects, self._modes, self._location)
 
     def _selected(self, tensor: Value, index: tuple[Any, ...]) -> Value:
         """The view of a tensor at an index, of which some parts are not known yet."""
@@ -71,7 +68,7 @@ class _Indexing(Expander):
         if any(one != _EVERYTHING for one in known):
             shape = _shape(tensor.type.shape, known)
             kind = TensorType(tensor.type.dtype, shape, tensor.type.device, tensor.type.requires_grad)
-            view = self.call(torch.Tensor.__getitem__, tensor, known, to=kind, effects=Effects(aliases=(tensor,)))
+            view = self.view(torch.Tensor.__getitem__, tensor, known, to=kind)
         for dimension in reversed(range(len(places))):
             if _is_index(places[dimension]):
                 view = self._at(view, dimension, places[dimension])
@@ -102,7 +99,7 @@ class _Indexing(Expander):
         check(self, self.call(torch.eq, inside, place, to=TRUTH), "an index out of range")
         shape = [*tensor.type.shape[:dimension], *tensor.type.shape[dimension + 1 :]]
         kind = TensorType(tensor.type.dtype, tuple(shape), tensor.type.device, tensor.type.requires_grad)
-        return self.call(select_at, tensor, dimension, inside, to=kind, effects=Effects(aliases=(tensor,)))
+        return self.view(select_at, tensor, dimension, inside, to=kind)
 
 
 def _shape(sizes: tuple[int | None, ...], index: tuple[Any, ...]) -> tuple[int | None, ...]:

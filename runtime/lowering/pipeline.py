@@ -16,9 +16,11 @@ from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
 from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
+from d2s.runtime.lowering.regions import with_writes_inside
+from d2s.runtime.lowering.selections import with_selections
 from d2s.runtime.passes.verify import verify
 
-PASSES = (with_checks_returned,)
+PASSES = (with_writes_inside, with_selections, with_checks_returned)
 
 Answer = tuple[Any, Sequence[Write], tuple[Any, ...]]
 

@@ -2,20 +2,11 @@
 
 import pytest
 import torch
-from compare import outcome, same
-from lower import lowered_by_python
+from lower import agrees, both, lowered_by_python
 
 import d2s
 from d2s.runtime.lowering.checks import Unlowered
 from d2s.runtime.lowering.refusing import LoweringError
-
-
-def agrees(function, *calls):
-    run = lowered_by_python(function, *calls[0])
-    for args in calls:
-        want, got = outcome(function, *args), outcome(run, *args)
-        assert same(want, got), f"{got} instead of {want}"
-    return run
 
 
 def places(x, i, j):
@@ -29,23 +20,25 @@ def places(x, i, j):
     return row, x[1:, i], x[i, n], x[..., n], x[0, i], x[None, i, ::2], y
 
 
-def test_reads_and_writes_through_views():
+@both
+def test_reads_and_writes_through_views(lower):
     x = torch.arange(9.0).reshape(3, 3)
-    run = agrees(places, *((x, torch.tensor(i), torch.tensor(j)) for i, j in ((0, 1), (2, 2), (-1, 0), (1, -3))))
+    run = agrees(
+        lower, places, *((x, torch.tensor(i), torch.tensor(j)) for i, j in ((0, 1), (2, 2), (-1, 0), (1, -3)))
+    )
     for i, j in ((3, 0), (0, -4)):
         with pytest.raises(Unlowered):
             run(x, torch.tensor(i), torch.tensor(j))
 
 
-def test_sizes_that_are_not_known():
+@both
+def test_sizes_that_are_not_known(lower):
     def last(x, i):
         return x[i - 1], x[-1, i]
 
     x = torch.arange(12.0).reshape(4, 3)
     spec = [d2s.InputSpec([None, 3]), d2s.InputSpec([], torch.int64)]
-    run = lowered_by_python(last, x, torch.tensor(0), input_spec=spec)
-    for args in ((x, torch.tensor(2)), (x[:2], torch.tensor(0))):
-        assert same(outcome(run, *args), outcome(last, *args))
+    run = agrees(lower, last, (x, torch.tensor(2)), (x[:2], torch.tensor(0)), input_spec=spec)
     with pytest.raises(Unlowered):
         run(x[:2], torch.tensor(-2))
 

@@ -2,19 +2,10 @@
 
 import pytest
 import torch
-from compare import outcome, same
-from lower import lowered_by_python
+from lower import agrees, both, lowered_by_python
 
 from d2s.runtime.lowering.checks import Unlowered
 from d2s.runtime.lowering.refusing import LoweringError
-
-
-def agrees(function, *calls):
-    """Whether the lowered function answers as the function does, types of numbers included."""
-    run = lowered_by_python(function, *calls[0])
-    for args in calls:
-        want, got = outcome(function, *args), outcome(run, *args)
-        assert same(want, got), f"{got} instead of {want}"
 
 
 def counters(x, limit):
@@ -29,8 +20,10 @@ def counters(x, limit):
     return x, i, total, seen, i // 3, -i % 5, i > 2 and seen, abs(total - i)
 
 
-def test_counters_and_flags():
+@both
+def test_counters_and_flags(lower):
     agrees(
+        lower,
         counters,
         (torch.tensor([0.5, 1.0]), torch.tensor(3)),
         (torch.tensor([0.5, 7.0]), torch.tensor(9)),
@@ -39,7 +32,8 @@ def test_counters_and_flags():
     )
 
 
-def test_dtypes_are_those_that_a_number_gives():
+@both
+def test_dtypes_are_those_that_a_number_gives(lower):
     def f(x, k, limit):
         n, half = 0, 0.0
         while n < int(limit):
@@ -58,10 +52,11 @@ def test_dtypes_are_those_that_a_number_gives():
         )
 
     x, k = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float16), torch.tensor([1, 2, 3])
-    agrees(f, (x, k, torch.tensor(2)), (x, k, torch.tensor(5)))
+    agrees(lower, f, (x, k, torch.tensor(2)), (x, k, torch.tensor(5)))
 
 
-def test_a_range_of_numbers():
+@both
+def test_a_range_of_numbers(lower):
     def f(x, start, stop):
         last = -1
         for i in range(int(start), int(stop), 3):
@@ -69,28 +64,30 @@ def test_a_range_of_numbers():
         return x, last
 
     x = torch.zeros(2)
-    agrees(f, *((x, torch.tensor(a), torch.tensor(b)) for a, b in ((0, 7), (5, 2), (-4, 2), (0, 6))))
+    agrees(lower, f, *((x, torch.tensor(a), torch.tensor(b)) for a, b in ((0, 7), (5, 2), (-4, 2), (0, 6))))
 
 
-def test_what_raises_in_python_makes_the_answer_void():
+@both
+def test_what_raises_in_python_makes_the_answer_void(lower):
     def divided(n, d):
         return 7 // int(n) + int(d)
 
-    run = lowered_by_python(divided, torch.tensor(2), torch.tensor(1.5))
+    run = lower(divided, torch.tensor(2), torch.tensor(1.5))
     assert run(torch.tensor(-2), torch.tensor(-1.5)) == divided(torch.tensor(-2), torch.tensor(-1.5))
     for n, d in ((0, 1.0), (1, float("nan")), (1, float("inf")), (1, 1e19)):
         with pytest.raises(Unlowered):
             run(torch.tensor(n), torch.tensor(d))
 
 
-def test_integers_of_more_than_64_bits_make_the_answer_void():
+@both
+def test_integers_of_more_than_64_bits_make_the_answer_void(lower):
     def factorial(limit):
         product = 1
         for i in range(int(limit)):
             product = product * (i + 1)
         return product
 
-    run = lowered_by_python(factorial, torch.tensor(5))
+    run = lower(factorial, torch.tensor(5))
     assert run(torch.tensor(19)) == factorial(torch.tensor(19))
     with pytest.raises(Unlowered):
         run(torch.tensor(30))

@@ -1,7 +1,12 @@
 """Runs a function by way of its lowered program."""
 
+import pytest
+import torch
+from compare import outcome, same
+
 import d2s
 from d2s.runtime.backend.codegen import compile_program
+from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import lowered
 
 
@@ -10,15 +15,43 @@ def lowered_by_python(function, *args, **options):
 
     The program is the one that is captured for these arguments.
     """
+    return _lowered(
+        function, args, options, lambda program, inputs: lambda *given: compile_program(program).run(*given)[0]
+    )
+
+
+def lowered_by_graph(function, *args, **options):
+    """The same, run as the graph of torch's operators."""
+    return _lowered(function, args, options, graph_of)
+
+
+both = pytest.mark.parametrize("lower", [lowered_by_python, lowered_by_graph], ids=["python", "graph"])
+
+
+def _lowered(function, args, options, compiled):
     static = d2s.to_static(function, full_graph=True, **options)
-    static(*args)
+    static(*_copies(args))
     captured = static.programs[0]
     made = lowered(captured.program)
-    run = compile_program(made.program).run
 
-    def call(*inputs):
-        named = dict(zip(captured.parameters, inputs, strict=True))
-        found = [named[str(entry.source)] for entry in captured.program.inputs]
-        return made.answer(run(*made.tensors(found))[0])[0]
+    def inputs_of(given):
+        named = dict(zip(captured.parameters, given, strict=True))
+        return made.tensors([named[str(entry.source)] for entry in captured.program.inputs])
 
-    return call
+    run = compiled(made.program, inputs_of(args))
+    return lambda *given: made.answer(run(*inputs_of(given)))[0]
+
+
+def agrees(lower, function, *calls, **options):
+    """A function by way of its lowered program, once it has done with all of these arguments what it does itself."""
+    run = lower(function, *calls[0], **options)
+    for args in calls:
+        theirs, mine = _copies(args), _copies(args)
+        want, got = outcome(function, *theirs), outcome(run, *mine)
+        assert same(want, got), f"{got} instead of {want}"
+        assert same(theirs, mine), f"arguments {mine} instead of {theirs}"
+    return run
+
+
+def _copies(args):
+    return [one.clone() if isinstance(one, torch.Tensor) else one for one in args]
