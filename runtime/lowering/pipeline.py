@@ -14,41 +14,50 @@ from d2s.runtime.lowering.arithmetic import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
+from d2s.runtime.lowering.identities import Identity, identified, with_identities
 from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
 from d2s.runtime.lowering.regions import with_writes_inside
 from d2s.runtime.lowering.selections import with_selections
 from d2s.runtime.passes.verify import verify
 
-PASSES = (with_writes_inside, with_selections, with_checks_returned)
-
 Answer = tuple[Any, Sequence[Write], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A program of tensors alone that returns a tuple of them, and the ends that are made of the tuple."""
+    """A program of tensors alone that writes to none of its inputs, and what is made of the tuple that it returns.
+
+    That has, in order: what `ends` are made of, first the number of the end if there are several; what `identities`
+    tells of these; for each of the inputs in `written` what it is to be; whether all checks hold, if `is_checked`.
+    """
 
     program: Program
     ends: Sequence[End]
+    identities: Sequence[Identity]
+    written: Sequence[int]
     is_checked: bool
 
     def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
         return [one if isinstance(one, torch.Tensor) else _tensor(one) for one in inputs]
 
-    def answer(self, values: Sequence[Any]) -> Answer:
-        """What a call gives: the answer, the writes that it leaves, and their values.
+    def answer(self, values: Sequence[Any], inputs: Sequence[torch.Tensor]) -> Answer:
+        """What a call gives: the answer, the writes that it leaves, and their values. Tensors are written here.
 
         Raises:
-            Unlowered: a check failed: only the program itself can tell what happens.
+            Unlowered: a check failed: only the program itself can tell what happens. Nothing was written.
             Exception: what the program raises at this end.
         """
         if self.is_checked and not values[-1]:
             raise Unlowered
-        number, values = (int(values[0]), values[1:]) if len(self.ends) > 1 else (0, values)
+        last = len(values) - self.is_checked
+        for place, new in zip(self.written, values[last - len(self.written) : last], strict=True):
+            inputs[place].copy_(new)
+        found = [identified(one, value, values, inputs) for one, value in zip(self.identities, values, strict=False)]
+        number = int(found.pop(0)) if len(self.ends) > 1 else 0
         end = self.ends[number]
-        answer, *written = made_of((end.tree, *(write.value for write in end.writes)), values)
+        answer, *written = made_of((end.tree, *(write.value for write in end.writes)), found)
         if not end.raises:
             return answer, end.writes, tuple(written)
         raise RaisedAfterWrites(answer, end.writes, tuple(written)) if end.writes else answer
@@ -65,9 +74,10 @@ def lowered(program: Program) -> Lowered:
         LoweringError: it can't be; the error says why.
     """
     made, ends = with_one_end(program)
-    for one in (with_tensor_numbers, with_index_ops):
-        made = verify(one(made))
+    for legal in (with_tensor_numbers, with_index_ops):
+        made = verify(legal(made))
+    made, identities = with_identities(made)
+    made, written = with_writes_inside(verify(made))
+    made = verify(with_selections(verify(made)))
     is_checked = has_checks(made.body)
-    for one in PASSES:
-        made = verify(one(made))
-    return Lowered(made, ends, is_checked)
+    return Lowered(verify(with_checks_returned(made)), ends, identities, written, is_checked)

@@ -29,6 +29,7 @@ from d2s.runtime.ir.program import (
     If,
     Op,
     Program,
+    Return,
     Terminator,
     Value,
     While,
@@ -42,13 +43,16 @@ from d2s.runtime.lowering.origins import Origins
 from d2s.runtime.lowering.refusing import LoweringError
 
 
-def with_writes_inside(program: Program) -> Program:
-    """The program in which no branch and no loop writes to memory from outside.
+def with_writes_inside(program: Program) -> tuple[Program, list[int]]:
+    """The program in which nothing writes to memory from outside, and which of the inputs it wrote to.
+
+    It returns more values: what each of those inputs is in the end.
 
     Raises:
-        LoweringError: it is not clear, before the program runs, which memory one writes to.
+        LoweringError: it is not clear, before the program runs, which memory a branch or a loop writes to.
     """
-    return _Regions(program).program(program)
+    pass_ = _Regions(program)
+    return pass_.program(program), pass_.written
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class _Regions(Expander):
         super().__init__(program)
         self._origins = Origins(program)
         check_writes(program, self._origins)
+        self.written: list[int] = []
 
     def expand(self, op: Op) -> Op | None:
         if isinstance(op, Call):
@@ -78,12 +83,25 @@ class _Regions(Expander):
             self.write(torch.Tensor.copy_, target, result)
         return None
 
+    def program(self, program: Program) -> Program:
+        roots = self._roots(program.body)
+        self.written = [number for number, entry in enumerate(program.inputs) if entry.value in roots]
+        written = [_Written(program.inputs[number].value, []) for number in self.written]
+
+        def end(old: Return, copies: list[Value]) -> Return:
+            return Return((*old.value, *copies), old.writes)
+
+        return replace(program, body=self._side(program.body, written, end))
+
+    def _roots(self, *blocks: Block) -> list[Value]:
+        """The values whose memory is written in blocks, by calls alone."""
+        calls = [one for block in blocks for one in walk_ops(block) if isinstance(one, Call)]
+        return list(dict.fromkeys(self._origins.root(value) for call in calls for value in call.effects.writes))
+
     def _written(self, op: If | While) -> list[_Written]:
         """The memory from outside that an op writes."""
         inside = defined_in(op)
-        calls = [one for block in op.blocks for one in walk_ops(block) if isinstance(one, Call)]
-        roots = dict.fromkeys(self._origins.root(value) for call in calls for value in call.effects.writes)
-        return [self._one(op, root) for root in roots if root not in inside]
+        return [self._one(op, root) for root in self._roots(*op.blocks) if root not in inside]
 
     def _one(self, op: If | While, root: Value) -> _Written:
         used = [value for value in op_uses(op) if self._origins.root(value) == root]

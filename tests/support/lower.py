@@ -39,7 +39,12 @@ def _lowered(function, args, options, compiled):
         return made.tensors([named[str(entry.source)] for entry in captured.program.inputs])
 
     run = compiled(made.program, inputs_of(args))
-    return lambda *given: made.answer(run(*inputs_of(given)))[0]
+
+    def call(*given):
+        inputs = inputs_of(given)
+        return made.answer(run(*inputs), inputs)[0]
+
+    return call
 
 
 def agrees(lower, function, *calls, **options):
