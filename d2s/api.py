@@ -10,12 +10,13 @@ import torch
 
 from d2s.errors import D2SError
 from d2s.programs import Options
+from d2s.runtime.backend.execution import BACKENDS
 from d2s.static import BoundStaticFunction, StaticFunction, StaticObject, StaticPartial
 
 _STATIC = StaticFunction | BoundStaticFunction | StaticPartial
 
 
-def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = False) -> Any:
+def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = False, backend: str = "torch") -> Any:
     """The static form of a callable: on the first call of each signature it is captured as a program.
 
     A signature is the structure of the arguments, the dtype, shape and `requires_grad` of their tensors, the modes
@@ -31,13 +32,19 @@ def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = 
             of such stand for arguments that hold tensors. One program serves all sizes that it leaves open.
         full_graph: raise `ConversionError` where something can't be captured. Otherwise the function then runs
             in eager, with one `FallbackWarning` for each place that calls it.
+        backend: "torch" runs a program as one flat Python function of torch calls. "inductor" compiles all of it,
+            loops and branches too, for calls without gradients; the first call of a signature then takes some
+            seconds, and the next few run both ways to find out which is faster.
+
 
     Raises:
-        D2SError: the target can't be called.
+        D2SError: the target can't be called, or there is no such backend.
     """
     if target is None:
-        return functools.partial(to_static, input_spec=input_spec, full_graph=full_graph)
-    return _to_static(target, Options(full_graph, input_spec))
+        return functools.partial(to_static, input_spec=input_spec, full_graph=full_graph, backend=backend)
+    if backend not in BACKENDS:
+        raise D2SError(f"the backend is one of {', '.join(map(repr, BACKENDS))}, not {backend!r}")
+    return _to_static(target, Options(full_graph, input_spec, backend))
 
 
 def original(target: Any) -> Any:

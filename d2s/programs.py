@@ -13,7 +13,7 @@ from d2s.conversion import convert
 from d2s.errors import CaptureError, ConversionError, D2SError, SourceError
 from d2s.events import tell
 from d2s.input_spec import Specification
-from d2s.runtime.backend.execution import Executable
+from d2s.runtime.backend.execution import BACKENDS, Executable
 from d2s.runtime.errors import VerificationError
 from d2s.runtime.recording.capture import Capture, capture
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
@@ -31,6 +31,7 @@ class Options:
 
     full_graph: bool = False
     input_spec: Any = None
+    backend: str = BACKENDS[0]
 
 
 DEFAULT = Options()
@@ -147,7 +148,8 @@ class Programs:
             return capture(convert(self.function), given, convert, dynamic)
 
         arguments = tuple(bound.arguments.values())
-        return Executable(capture_for(arguments), self.signature, arguments, capture_again=capture_for)
+        backend = self.options.backend
+        return Executable(capture_for(arguments), self.signature, arguments, None, capture_for, backend)
 
     def _refused(self, error: CaptureError | SourceError) -> ConversionError:
         code = self.function.__code__

@@ -409,3 +409,14 @@ def traced_graph(
 def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
     sizes = [DimDynamic.DYNAMIC if size is None else DimDynamic.STATIC for size in shape]
     return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))
+
+
+def compiled_graph(graph: torch.fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    """A graph without gradients, compiled by Inductor with its wrapper in C++; random draws are those of eager."""
+    # Not at the top: Inductor takes a second to import, and most programs run without it.
+    from torch._inductor import config, standalone_compile
+
+    # It warns that artefacts of graphs with control flow can't be saved.
+    logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
+    with config.patch(cpp_wrapper=True, fallback_random=True):
+        return standalone_compile(graph, list(inputs), dynamic_shapes="from_graph")

@@ -14,6 +14,7 @@ import torch
 
 from d2s.runtime.backend.codegen import CompiledProgram, compile_program
 from d2s.runtime.backend.entry import compile_entry
+from d2s.runtime.backend.inductor import InductorRun
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
@@ -22,6 +23,8 @@ from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+
+BACKENDS = ("torch", "inductor")
 
 CaptureAgain = Callable[[Sequence[Any]], Capture]
 
@@ -55,11 +58,12 @@ class Executable:
         arguments: Sequence[Any],
         compiled: CompiledProgram | None = None,
         capture_again: CaptureAgain | None = None,
+        backend: str = BACKENDS[0],
     ):
         """`arguments` are those that it was captured for, in the order of the parameters of the `signature`.
 
         `compiled` is the program as it was compiled already, for other guards; `capture_again` captures the function
-        once more, as open as this time, for other arguments or in other modes.
+        once more, as open as this time, for other arguments or in other modes. `backend` is one of BACKENDS.
         """
         self.capture = capture
         self.program = capture.program
@@ -72,8 +76,11 @@ class Executable:
         # Weakly: a program must not keep the user's objects alive.
         self._owners = {name: weakref.ref(thing) for name, thing in named.items() if _is_owner(thing)}
         self.compiled = compiled or compile_program(optimised(capture.program))
-        self._run = self.compiled.run
-        _by_file[self._run.__code__.co_filename] = self.compiled
+        self.backend = backend
+        self._run: Callable[..., Any] = self.compiled.run
+        _by_file[self.compiled.run.__code__.co_filename] = self.compiled
+        if backend == "inductor":
+            self._run = InductorRun(capture.program, self.compiled.run)
 
     @property
     def code(self) -> str:
@@ -85,6 +92,11 @@ class Executable:
         """The arguments that hold state, by parameter; those that are there no more are left out."""
         found = {name: reference() for name, reference in self._owners.items()}
         return {name: thing for name, thing in found.items() if thing is not None}
+
+    @property
+    def not_compiled(self) -> str | None:
+        """Why the "inductor" backend runs the flat function all the same; None if it does not, or not yet."""
+        return self._run.reason if isinstance(self._run, InductorRun) else None
 
     def __str__(self) -> str:
         return str(self.program)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Program, Write
 from d2s.runtime.lowering.arithmetic import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
@@ -46,21 +45,18 @@ class Lowered:
         """What a call gives: the answer, the writes that it leaves, and their values. Tensors are written here.
 
         Raises:
-            Unlowered: a check failed: only the program itself can tell what happens. Nothing was written.
-            Exception: what the program raises at this end.
+            Unlowered: the program raises, or a check failed: it has to run itself. Nothing was written.
         """
-        if self.is_checked and not values[-1]:
+        first = len(self.ends) > 1
+        end = self.ends[int(values[0]) if first else 0]
+        if end.raises or (self.is_checked and not values[-1]):
             raise Unlowered
         last = len(values) - self.is_checked
         for place, new in zip(self.written, values[last - len(self.written) : last], strict=True):
             inputs[place].copy_(new)
         found = [identified(one, value, values, inputs) for one, value in zip(self.identities, values, strict=False)]
-        number = int(found.pop(0)) if len(self.ends) > 1 else 0
-        end = self.ends[number]
-        answer, *written = made_of((end.tree, *(write.value for write in end.writes)), found)
-        if not end.raises:
-            return answer, end.writes, tuple(written)
-        raise RaisedAfterWrites(answer, end.writes, tuple(written)) if end.writes else answer
+        answer, *written = made_of((end.tree, *(write.value for write in end.writes)), found[first:])
+        return answer, end.writes, tuple(written)
 
 
 def _tensor(number: Any) -> torch.Tensor:

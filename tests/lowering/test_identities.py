@@ -1,5 +1,7 @@
 """A result that is an argument, or a view of one, is that, and no copy."""
 
+from typing import Any
+
 import pytest
 import torch
 from lower import both, lowered_by_graph, lowered_by_python
@@ -32,7 +34,7 @@ def written(x):
     return y
 
 
-CASES = {
+CASES: dict[Any, list[Any]] = {
     halved: [(torch.ones(2) * a,) for a in (1.0, 9.0)],
     chosen: [(torch.ones(2) * a, torch.ones(2) * b) for a, b in ((1, 2), (2, 1), (-1, -2), (-2, -1))],
     views: [(torch.arange(6.0).reshape(3, 2), torch.tensor(i)) for i in (0, 1, -1)],
