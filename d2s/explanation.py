@@ -47,9 +47,12 @@ class Entry:
             _many(sum(isinstance(op, kind) for op in ops), name)
             for kind, name in ((Call, "call"), (If, "if"), (While, "loop"))
         ]
-        return (
-            f"captured  {self.function}: {', '.join(count for count in counts if count)}\n          {self.location}"
-        )
+        lines = [
+            f"captured  {self.function}: {', '.join(count for count in counts if count)}",
+            f"          {self.location}",
+        ]
+        reason = self.executable.not_compiled
+        return "\n".join([*lines, f"          not compiled: {reason}"] if reason else lines)
 
 
 def _many(count: int, name: str) -> str:
@@ -98,7 +101,7 @@ def explain(target: Any, *args: Any, **kwargs: Any) -> Explanation:
     found = Explanation()
     with noting(found), fresh_forms(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)
-        to_static(function, input_spec=options.input_spec)(*args, **kwargs)
+        to_static(function, input_spec=options.input_spec, backend=options.backend)(*args, **kwargs)
     return found
 
 

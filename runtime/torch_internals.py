@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import (
+    SYMPY_INTERP,
     DimDynamic,
     GuardOnDataDependentSymNode,
     ShapeEnv,
@@ -394,16 +396,36 @@ def inlined_call(node: Any) -> Any:
     return graph
 
 
+@dataclass(frozen=True)
+class TracedGraph:
+    """A graph of ATen operators, and the fake tensors that it was traced for."""
+
+    module: torch.fx.GraphModule
+    world: ShapeEnv
+    inputs: Sequence[torch.Tensor]
+
+    def fits(self) -> Callable[[Sequence[torch.Tensor]], bool]:
+        """Whether the graph is right for other inputs, which differ in sizes that were left free.
+
+        That is known when all is done that may assume something of them, such as to compile it.
+        """
+        guards = self.world.produce_guards_expression(self.inputs)
+        if not guards:
+            return lambda inputs: True
+        code = compile(guards, "<guards of sizes>", "eval")
+        return lambda inputs: bool(eval(code, SYMPY_INTERP, {"L": {f"t{n}": one for n, one in enumerate(inputs)}}))
+
+
 def traced_graph(
     function: Callable[..., Any], inputs: Sequence[torch.Tensor], shapes: Sequence[tuple[int | None, ...]]
-) -> torch.fx.GraphModule:
-    """The graph of ATen operators of a function for tensors like these; None in a shape is a size that stays free."""
+) -> TracedGraph:
+    """The graph of a function for tensors like these; None in a shape is a size that stays free."""
     world = ShapeEnv()
     mode = FakeTensorMode(shape_env=world)
     with without_recording():
         fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
         with mode:
-            return make_fx(function)(*fakes)
+            return TracedGraph(make_fx(function)(*fakes), world, fakes)
 
 
 def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
@@ -411,7 +433,7 @@ def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | Non
     return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))
 
 
-def compiled_graph(graph: torch.fx.GraphModule, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
     """A graph without gradients, compiled by Inductor with its wrapper in C++; random draws are those of eager."""
     # Not at the top: Inductor takes a second to import, and most programs run without it.
     from torch._inductor import config, standalone_compile
@@ -419,4 +441,4 @@ def compiled_graph(graph: torch.fx.GraphModule, inputs: Sequence[torch.Tensor]) 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
     with config.patch(cpp_wrapper=True, fallback_random=True):
-        return standalone_compile(graph, list(inputs), dynamic_shapes="from_graph")
+        return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")

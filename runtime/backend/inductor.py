@@ -9,96 +9,123 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Program
+from d2s.runtime.ir.program import Call, Program, walk_ops
 from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.passes.splitting import with_split_cells
-from d2s.runtime.torch_internals import compiled_graph, storage_key
+from d2s.runtime.torch_internals import TracedGraph, compiled_graph, storage_key
 
 Run = Callable[..., Answer]
 
 _TRIALS = 5
+_MOST_GRAPHS = 8
 _log = logging.getLogger("d2s")
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A compiled graph, and whether it is right for other inputs, whose sizes may differ."""
+
+    fits: Callable[[Sequence[torch.Tensor]], bool]
+    run: Callable[..., Sequence[torch.Tensor]]
 
 
 class InductorRun:
     """A program to be run on inputs; `run` is how the "torch" backend runs it.
 
-    `reason` says why that is how it always runs; None if a compiled graph does.
+    `reason` says why that is how it always runs; None if compiled graphs do.
     """
 
     def __init__(self, program: Program, run: Run):
         self.reason: str | None = None
         self._program = program
         self._run = run
+        self._is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
-        self._graph: Callable[..., Any] | None = None
+        self._graphs: list[_Graph] = []
         self._trials = 0
         self._seconds = [0.0, 0.0]
 
     def __call__(self, *inputs: Any) -> Answer:
         if self.reason is not None or _needs_gradients(inputs):
             return self._run(*inputs)
-        if self._graph is None:
-            self._compile(inputs)
-            return self._run(*inputs)
-        if self._trials < _TRIALS:
-            return self._try_both(inputs)
+        draws = torch.get_rng_state() if self._is_random else None
+        answer, seconds = self._run_graph(inputs)
+        if answer is not None:
+            return answer
+        if draws is not None:
+            torch.set_rng_state(draws)
+        with _Stopwatch() as flat:
+            answer = self._run(*inputs)
+        if seconds:
+            self._compare(seconds, flat.seconds)
+        return answer
+
+    def _run_graph(self, inputs: Sequence[Any]) -> tuple[Answer | None, float]:
+        """The answer of the graph, None if it has none, and how many seconds it took when that is to be known."""
         try:
-            return self._answer(inputs)
+            code = self._lower()
+            tensors = code.tensors(inputs)
+            graph = self._graph_for(code, tensors)
+            with _Stopwatch() as watch, torch.no_grad():
+                values = graph.run(*tensors)
+                if self._trials >= _TRIALS:
+                    return code.answer(values, tensors), 0.0
+            return None, watch.seconds
+        except LoweringError as error:
+            self._give_up(str(error))
         except Exception as error:
             # What raised here changed nothing: an index out of range, a check, or an exception of the program's own.
             _log.debug("a compiled program goes on as itself: %s", error)
-            return self._run(*inputs)
+        return None, 0.0
 
-    def _answer(self, inputs: Sequence[Any]) -> Answer:
-        assert self._lowered is not None and self._graph is not None
-        tensors = self._lowered.tensors(inputs)
+    def _lower(self) -> Lowered:
+        self._lowered = self._lowered or lowered(optimised(with_split_cells(self._program)))
+        return self._lowered
+
+    def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> _Graph:
+        """The graph for inputs like these, compiled if need be."""
+        for graph in self._graphs:
+            if graph.fits(tensors):
+                return graph
+        if len(self._graphs) == _MOST_GRAPHS:
+            raise LoweringError(f"for {_MOST_GRAPHS} kinds of sizes there are graphs, and there is always another")
+        _check_memory(tensors, code.written)
         with torch.no_grad():
-            return self._lowered.answer(self._graph(*tensors), tensors)
+            traced = graph_of(code.program, tensors)
+            run = _compiled(traced, tensors)
+        self._graphs.append(_Graph(traced.fits(), run))
+        return self._graphs[-1]
 
-    def _compile(self, inputs: Sequence[Any]) -> None:
-        """Lower and compile for inputs like these."""
-        try:
-            self._lowered = lowered(optimised(with_split_cells(self._program)))
-            tensors = self._lowered.tensors(inputs)
-            _check_memory(tensors, self._lowered.written)
-            with torch.no_grad():
-                self._graph = compiled_graph(graph_of(self._lowered.program, tensors), tensors)
-        except LoweringError as error:
-            self._give_up(str(error))
-
-    def _give_up(self, reason: str) -> None:
-        self.reason = reason
-        self._lowered = self._graph = None
-
-    def _try_both(self, inputs: Sequence[Any]) -> Answer:
-        """Run the graph, then the program, which gives the answer; in the end keep the faster."""
-        assert self._lowered is not None and self._graph is not None
-        tensors = self._lowered.tensors(inputs)
-        draws = torch.get_rng_state()
-        try:
-            with _Stopwatch() as compiled, torch.no_grad():
-                self._graph(*tensors)
-        except Exception as error:
-            _log.debug("a compiled program goes on as itself: %s", error)
-            return self._run(*inputs)
-        torch.set_rng_state(draws)
-        with _Stopwatch() as flat:
-            answer = self._run(*inputs)
+    def _compare(self, compiled: float, flat: float) -> None:
+        """Take over how many seconds the two took; in the end keep the faster."""
         if self._trials:  # the first run of a graph is not like the others
-            self._seconds[0] += compiled.seconds
-            self._seconds[1] += flat.seconds
+            self._seconds[0] += compiled
+            self._seconds[1] += flat
         self._trials += 1
         if self._trials == _TRIALS and self._seconds[0] > self._seconds[1]:
             self._give_up("compiled it is no faster")
-        return answer
+
+    def _give_up(self, reason: str) -> None:
+        self.reason = reason
+        self._lowered = None
+        self._graphs = []
+
+
+def _compiled(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    try:
+        return compiled_graph(graph, inputs)
+    except Exception as error:
+        # Inductor is large: whatever it stumbles over, the program still runs.
+        _log.debug("Inductor failed", exc_info=error)
+        raise LoweringError(f"Inductor can't compile it: {type(error).__name__}: {error}".splitlines()[0]) from error
 
 
 class _Stopwatch:

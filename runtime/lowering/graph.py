@@ -28,12 +28,12 @@ from d2s.runtime.ir.program import (
     terminator_tree,
 )
 from d2s.runtime.lowering.refusing import LoweringError
-from d2s.runtime.torch_internals import cond_op, storage_key, traced_graph, while_loop_op
+from d2s.runtime.torch_internals import TracedGraph, cond_op, storage_key, traced_graph, while_loop_op
 
 Environment = dict[Value, Any]
 
 
-def graph_of(program: Program, inputs: Sequence[torch.Tensor]) -> torch.fx.GraphModule:
+def graph_of(program: Program, inputs: Sequence[torch.Tensor]) -> TracedGraph:
     """The graph that a legalised program is for inputs like these; their sizes stay free where the program's are.
 
     Raises:

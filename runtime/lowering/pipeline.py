@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Program, Write
+from d2s.runtime.ir.names import display_name
+from d2s.runtime.ir.program import Call, Program, Write, walk_ops
 from d2s.runtime.lowering.arithmetic import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
@@ -16,6 +17,7 @@ from d2s.runtime.lowering.forks import with_one_end
 from d2s.runtime.lowering.identities import Identity, identified, with_identities
 from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
+from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.lowering.regions import with_writes_inside
 from d2s.runtime.lowering.selections import with_selections
 from d2s.runtime.passes.verify import verify
@@ -69,6 +71,11 @@ def lowered(program: Program) -> Lowered:
     Raises:
         LoweringError: it can't be; the error says why.
     """
+    for op in walk_ops(program.body):
+        if isinstance(op, Call) and op.effects.ordered:
+            raise LoweringError(
+                f"{display_name(op.target)}, which does more than to compute, can't be lowered", op.location
+            )
     made, ends = with_one_end(program)
     for legal in (with_tensor_numbers, with_index_ops):
         made = verify(legal(made))

@@ -20,27 +20,32 @@ def outcome(function: Callable[..., Any], *args: Any) -> Any:
         return type(error), str(error)
 
 
-def same(left: Any, right: Any) -> bool:
-    """Whether two results are equal in value, dtype, shape and Python type."""
+def same(left: Any, right: Any, tolerance: float = 0) -> bool:
+    """Whether two results are equal in value, dtype, shape and Python type.
+
+    Floats may differ by `tolerance`, relatively or absolutely.
+    """
     if isinstance(left, torch.Tensor):
-        return isinstance(right, torch.Tensor) and _same_tensors(left, right)
+        return isinstance(right, torch.Tensor) and _same_tensors(left, right, tolerance)
     if type(left) is not type(right):
         return False
     if isinstance(left, numpy.ndarray):
         return left.dtype == right.dtype and numpy.array_equal(left, right)
     if isinstance(left, dict):
-        return same(list(left.items()), list(right.items()))
+        return same(list(left.items()), list(right.items()), tolerance)
     if isinstance(left, tuple | list | deque):
-        return len(left) == len(right) and all(map(same, left, right))
+        return len(left) == len(right) and all(same(*pair, tolerance) for pair in zip(left, right, strict=True))
+    if isinstance(left, float) and tolerance:
+        return abs(left - right) <= tolerance * (1 + abs(right)) or left == right or left != left != right
     if isinstance(left, Enum | type) or (type(left).__eq__ is not object.__eq__ and not is_dataclass(left)):
         return bool(left == right) or left != left
-    return same(attributes(left), attributes(right))
+    return same(attributes(left), attributes(right), tolerance)
 
 
-def _same_tensors(left: torch.Tensor, right: torch.Tensor) -> bool:
+def _same_tensors(left: torch.Tensor, right: torch.Tensor, tolerance: float) -> bool:
     if left.dtype != right.dtype or left.shape != right.shape or left.requires_grad != right.requires_grad:
         return False
-    return torch.allclose(left, right, rtol=0, atol=0, equal_nan=left.is_floating_point())
+    return torch.allclose(left, right, rtol=tolerance, atol=tolerance, equal_nan=left.is_floating_point())
 
 
 def attributes(thing: Any) -> dict[str, Any]:

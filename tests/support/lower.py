@@ -22,7 +22,7 @@ def lowered_by_python(function, *args, **options):
 
 def lowered_by_graph(function, *args, **options):
     """The same, run as the graph of torch's operators."""
-    return _lowered(function, args, options, graph_of)
+    return _lowered(function, args, options, lambda program, inputs: graph_of(program, inputs).module)
 
 
 both = pytest.mark.parametrize("lower", [lowered_by_python, lowered_by_graph], ids=["python", "graph"])

@@ -1,0 +1,156 @@
+"""The "inductor" backend: the answers of eager from a compiled graph, else from the program itself."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from compare import outcome, same
+
+import d2s
+from d2s.errors import D2SError
+from d2s.runtime.backend import inductor
+from d2s.runtime.backend.inductor import InductorRun
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
+
+from adaptive_rnn import AdaptiveRNN
+from greedy_decode import decoder
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """The answers of graphs, from the first call on: each entry is one."""
+    found = []
+    run_graph = InductorRun._run_graph
+
+    def noting(self, inputs):
+        answer, seconds = run_graph(self, inputs)
+        found.append(answer)
+        return answer, seconds
+
+    monkeypatch.setattr(inductor, "_TRIALS", 0)
+    monkeypatch.setattr(InductorRun, "_run_graph", noting)
+    return found
+
+
+def agrees(static, function, *calls):
+    """The number of programs, once the static function has done for each call what the function does."""
+    for args in calls:
+        theirs, mine = (copy.deepcopy(args) for _ in range(2))
+        want, got = outcome(function, *theirs), outcome(static, *mine)
+        assert same(want, got, 1e-6), f"{got} instead of {want}"
+        assert same(theirs, mine), f"arguments {mine} instead of {theirs}"
+    return static.programs
+
+
+def test_the_examples(graphs):
+    for model, calls in (
+        (AdaptiveRNN(4, 8, 20), [(torch.randn(2, 4), torch.tensor(one)) for one in (0.1, 0.9, 0.9999)]),
+        (decoder(), [(torch.randn(1, 16, generator=torch.Generator().manual_seed(seed)),) for seed in (1, 3, 5)]),
+    ):
+        static = d2s.to_static(copy.deepcopy(model), full_graph=True, backend="inductor")
+        with torch.no_grad():
+            (program,) = agrees(static.forward, model, *calls)
+        assert program.not_compiled is None
+    assert len(graphs) == 6 and None not in graphs
+
+
+def noisy(x, n):
+    total = torch.zeros(3)
+    for i in range(int(n)):
+        step = torch.rand(3)
+        if step.sum() > 1.5:
+            x[i] += step
+        total = total + x[i] / int(n)
+    return total, x
+
+
+def test_random_draws_writes_and_an_index_out_of_range(graphs):
+    static = d2s.to_static(noisy, backend="inductor")
+    calls = [(torch.ones(4, 3), torch.tensor(n)) for n in (2, 4, 0, 5)]
+    for args in calls:
+        torch.manual_seed(3)
+        want = outcome(noisy, *copy.deepcopy(args))
+        after = torch.rand(1)
+        torch.manual_seed(3)
+        got = outcome(static, *copy.deepcopy(args))
+        assert same(want, got, 1e-6), f"{got} instead of {want}"
+        assert torch.equal(after, torch.rand(1))
+    assert [one is None for one in graphs] == [False, False, False, True]
+    assert static.programs[0].not_compiled is None
+
+
+def test_sizes_stay_free_and_one_that_is_broadcast_has_a_graph_of_its_own(graphs):
+    def f(x, y):
+        while x.sum() > y.sum():
+            x = x - y - 1
+        return x
+
+    static = d2s.to_static(f, backend="inductor", input_spec=[d2s.InputSpec([None, 2]), d2s.InputSpec([None, 2])])
+    calls = [(torch.ones(n, 2) * 9, torch.ones(m, 2)) for n, m in ((3, 3), (5, 5), (3, 1), (4, 1), (1, 1))]
+    (program,) = agrees(static, f, *calls)
+    assert None not in graphs and program.not_compiled is None
+    assert 1 < len(program._run._graphs) < 5
+
+
+def test_what_raises_does_so_as_itself(graphs):
+    def f(x):
+        if x.sum() < 0:
+            raise ValueError(f"negative: {float(x.sum())}")
+        return x / 2
+
+    static = d2s.to_static(f, backend="inductor")
+    agrees(static, f, (torch.ones(2),), (-torch.ones(2),))
+    with pytest.raises(ValueError, match="negative") as raised:
+        static(-torch.ones(2))
+    assert graphs[0] is not None and graphs[1:] == [None, None]
+    assert not raised.value.__cause__
+
+
+def test_with_gradients_the_program_runs_itself(graphs):
+    model = AdaptiveRNN(4, 8, 20)
+    static = d2s.to_static(copy.deepcopy(model), full_graph=True, backend="inductor")
+    x, confidence = torch.randn(2, 4), torch.tensor(0.9)
+    for one in (model, static):
+        one(x, confidence)[0].sum().backward()
+    assert static.cell.weight_hh.grad.any()
+    want, got = ([one.grad for one in each.parameters()] for each in (model, static))
+    assert same(want, got)
+    assert not graphs
+
+
+def test_what_cannot_be_lowered_runs_and_says_why():
+    def f(x):
+        found = []
+        while x.sum() > 1:
+            found.append(x)
+            x = x / 2
+        return found
+
+    static = d2s.to_static(f, backend="inductor")
+    (program,) = agrees(static, f, (torch.ones(2) * 4,), (torch.ones(2),))
+    assert "append" in program.not_compiled
+    assert "not compiled: " in str(d2s.explain(static, torch.ones(2)))
+
+
+def test_the_faster_of_two_is_kept(monkeypatch):
+    def f(x):
+        while x.sum() > 1:
+            x = x / 2
+        return x * 2
+
+    for slow, reason in ((0, None), (1, "no faster")):
+        static = d2s.to_static(f, backend="inductor")
+        static(torch.ones(2))
+        run = static.programs[0]._run
+        monkeypatch.setattr(run, "_compare", lambda *times, run=run, slow=slow: InductorRun._compare(run, slow, 0.5))
+        agrees(static, f, *[(torch.ones(2) * n,) for n in range(8)])
+        found = static.programs[0].not_compiled
+        assert found is reason or reason in found
+
+
+def test_another_backend_is_refused():
+    with pytest.raises(D2SError, match="'torch', 'inductor', not 'tpu'"):
+        d2s.to_static(noisy, backend="tpu")
