@@ -31,6 +31,8 @@ from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.torch_internals import TracedGraph, cond_op, storage_key, traced_graph, while_loop_op
 
 Environment = dict[Value, Any]
+Tensors = tuple[Any, ...]
+Function = Callable[..., Any]
 
 
 def graph_of(program: Program, inputs: Sequence[torch.Tensor]) -> TracedGraph:
@@ -39,46 +41,98 @@ def graph_of(program: Program, inputs: Sequence[torch.Tensor]) -> TracedGraph:
     Raises:
         LoweringError: an op can't be in a graph.
     """
-    types = [entry.value.type for entry in program.inputs]
-    shapes = [kind.shape if isinstance(kind, TensorType) else () for kind in types]
+    return traced_graph(lambda *tensors: Evaluation().program(program, tensors), inputs, shapes_of(program))
 
-    def run(*tensors: torch.Tensor) -> Any:
-        environment: Environment = dict(zip([entry.value for entry in program.inputs], tensors, strict=True))
-        _run_ops(program.body, environment)
+
+def shapes_of(program: Program) -> list[tuple[int | None, ...]]:
+    """The shapes of the inputs of a program; None in them is a size that is not known."""
+    types = [entry.value.type for entry in program.inputs]
+    return [kind.shape if isinstance(kind, TensorType) else () for kind in types]
+
+
+class Evaluation:
+    """Evaluates a program on tensors; what becomes of branches and loops is for subclasses to change."""
+
+    def branch(self, test: torch.Tensor, then: Function, orelse: Function, operands: Tensors) -> Tensors:
+        """What one of two functions of the operands gives."""
+        return cond_op(test, then, orelse, operands)
+
+    def loop(self, test: Function, body: Function, carried: Tensors, operands: Tensors) -> Tensors:
+        """What is carried in the end by a loop, whose functions take the carried values and the operands."""
+        return while_loop_op(test, body, carried, operands)
+
+    def program(self, program: Program, inputs: Tensors) -> Tensors:
+        """What a program returns for inputs."""
+        environment: Environment = dict(zip([entry.value for entry in program.inputs], inputs, strict=True))
+        self._run_ops(program.body, environment)
         assert isinstance(program.body.terminator, Return)
         return _values(program.body.terminator.value, environment)
 
-    return traced_graph(run, inputs, shapes)
+    def _run_ops(self, block: Block, environment: Environment) -> None:
+        for op in block.ops:
+            self._run(op, environment)
+
+    def _run(self, op: Op, environment: Environment) -> None:
+        try:
+            with op.modes.entered():
+                match op:
+                    case Call():
+                        made = op.target(*_values(op.args, environment), **_values(op.kwargs, environment))
+                        _bind(op.result, made, environment)
+                    case If():
+                        self._branch(op, environment)
+                    case While():
+                        self._loop(op, environment)
+        except LoweringError:
+            raise
+        except Exception as error:
+            raise LoweringError(f"{_name(op)} can't be lowered: {error}", op.location) from error
+
+    def _branch(self, op: If, environment: Environment) -> None:
+        free = _operands([*free_values(op.then), *free_values(op.orelse)], environment)
+        then, orelse = (self._function(side, free, environment, op.results) for side in op.blocks)
+        made = self.branch(environment[op.condition], then, orelse, _given(free, environment))
+        environment.update(zip(op.results, made, strict=True))
+
+    def _function(
+        self, block: Block, params: Sequence[Value], outside: Environment, results: Sequence[Value]
+    ) -> Function:
+        """A block as a function of values, which gives what it ends with in memory of its own."""
+
+        def function(*operands: torch.Tensor) -> Tensors:
+            environment = {**outside, **dict(zip(params, operands, strict=True))}
+            self._run_ops(block, environment)
+            return _apart(_values(_ends_with(block), environment), operands, results)
+
+        return function
+
+    def _loop(self, op: While, environment: Environment) -> None:
+        """A loop; its test is computed before the trip that it lets begin, and once more for what it results in."""
+        free = _operands([*free_values(op.test), *free_values(op.body)], environment)
+        free = [value for value in free if value not in op.params]
+        params = [*op.params, *free]
+
+        def test(*operands: torch.Tensor) -> torch.Tensor:
+            inside = {**environment, **dict(zip(params, operands, strict=True))}
+            self._run_ops(op.test, inside)
+            assert isinstance(op.test.terminator, Condition)
+            return _values(op.test.terminator.go_on, inside)
+
+        def body(*operands: torch.Tensor) -> Tensors:
+            inside = {**environment, **dict(zip(params, operands, strict=True))}
+            self._run_ops(op.test, inside)
+            self._run_ops(op.body, inside)
+            return _apart(_values(_ends_with(op.body), inside), operands, op.params)
+
+        inits = _apart(_values(op.inits, environment), (), op.params)
+        made = self.loop(test, body, inits, _given(free, environment))
+        inside = {**environment, **dict(zip(op.params, made, strict=True))}
+        self._run_ops(op.test, inside)
+        environment.update(zip(op.results, _values(op.exits, inside), strict=True))
 
 
 def _values(tree: Any, environment: Environment) -> Any:
     return map_tree(lambda leaf: environment[leaf] if isinstance(leaf, Value) else leaf, tree)
-
-
-def _run_ops(block: Block, environment: Environment) -> None:
-    for op in block.ops:
-        _run(op, environment)
-
-
-def _run(op: Op, environment: Environment) -> None:
-    try:
-        with op.modes.entered():
-            match op:
-                case Call():
-                    _call(op, environment)
-                case If():
-                    _branch(op, environment)
-                case While():
-                    _loop(op, environment)
-    except LoweringError:
-        raise
-    except Exception as error:
-        raise LoweringError(f"{_name(op)} can't be lowered: {error}", op.location) from error
-
-
-def _call(op: Call, environment: Environment) -> None:
-    made = op.target(*_values(op.args, environment), **_values(op.kwargs, environment))
-    _bind(op.result, made, environment)
 
 
 def _bind(result: Any, made: Any, environment: Environment) -> None:
@@ -87,13 +141,6 @@ def _bind(result: Any, made: Any, environment: Environment) -> None:
             _bind(part, one, environment)
     elif isinstance(result, Value):
         environment[result] = made
-
-
-def _branch(op: If, environment: Environment) -> None:
-    free = _operands([*free_values(op.then), *free_values(op.orelse)], environment)
-    sides = [_function(side, free, environment, op.results) for side in op.blocks]
-    made = cond_op(environment[op.condition], *sides, _given(free, environment))
-    environment.update(zip(op.results, made, strict=True))
 
 
 def _operands(values: Sequence[Value], environment: Environment) -> list[Value]:
@@ -109,44 +156,6 @@ def _given(values: Sequence[Value], environment: Environment) -> tuple[Any, ...]
         others = [storage_key(other) for other in found if isinstance(other, torch.Tensor)]
         found.append(one.clone() if isinstance(one, torch.Tensor) and storage_key(one) in others else one)
     return tuple(found)
-
-
-def _function(
-    block: Block, params: Sequence[Value], outside: Environment, results: Sequence[Value]
-) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """A block as a function of values, which gives what it ends with in memory of its own."""
-
-    def function(*operands: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        environment = {**outside, **dict(zip(params, operands, strict=True))}
-        _run_ops(block, environment)
-        return _apart(_values(_ends_with(block), environment), operands, results)
-
-    return function
-
-
-def _loop(op: While, environment: Environment) -> None:
-    """A loop; its test is computed before the trip that it lets begin, and once more for what the loop results in."""
-    free = _operands([*free_values(op.test), *free_values(op.body)], environment)
-    params = [*op.params, *(value for value in free if value not in op.params)]
-    carried = len(op.params)
-
-    def test(*operands: torch.Tensor) -> torch.Tensor:
-        inside = {**environment, **dict(zip(params, operands, strict=True))}
-        _run_ops(op.test, inside)
-        assert isinstance(op.test.terminator, Condition)
-        return _values(op.test.terminator.go_on, inside)
-
-    def body(*operands: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        inside = {**environment, **dict(zip(params, operands, strict=True))}
-        _run_ops(op.test, inside)
-        _run_ops(op.body, inside)
-        return _apart(_values(_ends_with(op.body), inside), operands, op.params)
-
-    inits = _apart(_values(op.inits, environment), (), op.params)
-    made = while_loop_op(test, body, inits, _given(params[carried:], environment))
-    inside = {**environment, **dict(zip(op.params, made, strict=True))}
-    _run_ops(op.test, inside)
-    environment.update(zip(op.results, _values(op.exits, inside), strict=True))
 
 
 def _ends_with(block: Block) -> list[Any]:
