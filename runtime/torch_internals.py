@@ -442,3 +442,14 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
     with config.patch(cpp_wrapper=True, fallback_random=True):
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
+
+
+class DispatchState:
+    """Which keys torch dispatches on in this thread, to be had again further in: operators hide autograd's."""
+
+    def __init__(self) -> None:
+        self._keys = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+
+    def entered(self) -> AbstractContextManager[object]:
+        """A context in which they are as they were."""
+        return torch._C._ForceDispatchKeyGuard(*self._keys)

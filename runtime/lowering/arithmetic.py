@@ -12,11 +12,10 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value
-from d2s.runtime.lowering.builder import TRUTH, Expander
+from d2s.runtime.lowering.builder import DTYPES, TRUTH, Expander, as_tensor, number_type
 from d2s.runtime.lowering.checks import check
 from d2s.runtime.operators.sequences import range_length
 
-DTYPES: dict[type, torch.dtype] = {bool: torch.bool, int: torch.int64, float: torch.float64}
 _COMPARED: dict[Any, Callable[..., Any]] = {
     operator.lt: torch.lt,
     operator.le: torch.le,
@@ -48,19 +47,6 @@ _CONVERTED = {bool: bool, int: int, float: float, operator.truth: bool}
 # So far from the ends of 64 bits that not even rounding in float64 hides an overflow; as many trips take years.
 _LARGEST = 2.0**62
 _STEP = 2**31
-
-
-def number_type(kind: type) -> TensorType:
-    """What stands for a number of a class."""
-    return TensorType(DTYPES[kind], ())
-
-
-def as_tensor(into: Expander, leaf: Tree, dtype: torch.dtype) -> Value:
-    """A number, constant or not, as a 0-dim tensor."""
-    kind = TensorType(dtype, ())
-    if not isinstance(leaf, Value) or isinstance(leaf.type, PythonType):
-        return into.call(torch.full, (), leaf, dtype=dtype, to=kind)
-    return leaf if leaf.type == kind else into.call(torch.Tensor.to, leaf, dtype, to=kind)
 
 
 def arithmetic(into: Expander, target: Any, args: tuple[Tree, ...], result: TensorType) -> Value | None:

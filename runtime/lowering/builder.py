@@ -17,6 +17,7 @@ from d2s.runtime.ir.program import (
     Effects,
     Op,
     Program,
+    PythonType,
     TensorType,
     Terminator,
     Tree,
@@ -28,6 +29,8 @@ from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.lowering.refusing import LoweringError
 
 TRUTH = TensorType(torch.bool, ())
+# What tensors stand for numbers of Python.
+DTYPES: dict[type, torch.dtype] = {bool: torch.bool, int: torch.int64, float: torch.float64}
 
 
 class Expander(Rewriter):
@@ -111,3 +114,16 @@ class Expander(Rewriter):
     def refusal(self, reason: str) -> LoweringError:
         """The error for what can't be lowered here."""
         return LoweringError(reason, self._location)
+
+
+def number_type(kind: type) -> TensorType:
+    """What stands for a number of a class."""
+    return TensorType(DTYPES[kind], ())
+
+
+def as_tensor(into: Expander, leaf: Tree, dtype: torch.dtype) -> Value:
+    """A number, constant or not, as a 0-dim tensor."""
+    kind = TensorType(dtype, ())
+    if not isinstance(leaf, Value) or isinstance(leaf.type, PythonType):
+        return into.call(torch.full, (), leaf, dtype=dtype, to=kind)
+    return leaf if leaf.type == kind else into.call(torch.Tensor.to, leaf, dtype, to=kind)

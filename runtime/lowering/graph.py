@@ -102,7 +102,7 @@ class Evaluation:
         def function(*operands: torch.Tensor) -> Tensors:
             environment = {**outside, **dict(zip(params, operands, strict=True))}
             self._run_ops(block, environment)
-            return _apart(_values(_ends_with(block), environment), operands, results)
+            return apart(_filled(_values(_ends_with(block), environment), results), operands)
 
         return function
 
@@ -122,9 +122,9 @@ class Evaluation:
             inside = {**environment, **dict(zip(params, operands, strict=True))}
             self._run_ops(op.test, inside)
             self._run_ops(op.body, inside)
-            return _apart(_values(_ends_with(op.body), inside), operands, op.params)
+            return apart(_filled(_values(_ends_with(op.body), inside), op.params), operands)
 
-        inits = _apart(_values(op.inits, environment), (), op.params)
+        inits = apart(_filled(_values(op.inits, environment), op.params), ())
         made = self.loop(test, body, inits, _given(free, environment))
         inside = {**environment, **dict(zip(op.params, made, strict=True))}
         self._run_ops(op.test, inside)
@@ -163,15 +163,20 @@ def _ends_with(block: Block) -> list[Any]:
     return list(terminator_tree(block.terminator))
 
 
-def _apart(values: Sequence[Any], others: Sequence[Any], results: Sequence[Value]) -> tuple[torch.Tensor, ...]:
-    """Tensors of the types of the results, contiguous, that share no memory with others or with each other."""
+def apart(values: Sequence[torch.Tensor], others: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+    """The same tensors, contiguous, that share no memory with others or with each other."""
     taken = {storage_key(one) for one in others if isinstance(one, torch.Tensor)}
     made: list[torch.Tensor] = []
-    for value, result in zip(values, results, strict=True):
-        tensor = _filler(result) if value is None else value.contiguous()
+    for value in values:
+        tensor = value.contiguous()
         made.append(tensor.clone() if storage_key(tensor) in taken else tensor)
         taken.add(storage_key(made[-1]))
     return tuple(made)
+
+
+def _filled(values: Sequence[Any], results: Sequence[Value]) -> list[torch.Tensor]:
+    """Values with something in place of those that are not there."""
+    return [_filler(result) if one is None else one for one, result in zip(values, results, strict=True)]
 
 
 def _filler(result: Value) -> torch.Tensor:

@@ -28,8 +28,7 @@ from d2s.runtime.ir.program import (
     map_tree,
     walk_ops,
 )
-from d2s.runtime.lowering.arithmetic import as_tensor, number_type
-from d2s.runtime.lowering.builder import Expander
+from d2s.runtime.lowering.builder import Expander, as_tensor, number_type
 from d2s.runtime.lowering.origins import Origins
 
 _NEW = -1

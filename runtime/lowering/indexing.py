@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import Call, Op, Program, PythonType, TensorType, Tree, Value, leaves_of
-from d2s.runtime.lowering.arithmetic import as_tensor, number_type
-from d2s.runtime.lowering.builder import TRUTH, Expander
+from d2s.runtime.lowering.builder import TRUTH, Expander, as_tensor, number_type
 from d2s.runtime.lowering.checks import check
 
 _INDEX = number_type(int)

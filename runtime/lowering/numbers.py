@@ -33,8 +33,8 @@ from d2s.runtime.ir.program import (
     Yield,
     map_tree,
 )
-from d2s.runtime.lowering.arithmetic import DTYPES, arithmetic, as_tensor, number_type
-from d2s.runtime.lowering.builder import Expander
+from d2s.runtime.lowering.arithmetic import arithmetic
+from d2s.runtime.lowering.builder import DTYPES, Expander, as_tensor, number_type
 from d2s.runtime.lowering.scalars import scalar_dtype
 
 _SIZES = (torch.Tensor.shape.__get__, torch.Tensor.size, torch.Tensor.numel, torch.numel, torch.Tensor.dim)

@@ -10,7 +10,7 @@ import torch
 
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Program, Write, walk_ops
-from d2s.runtime.lowering.arithmetic import DTYPES
+from d2s.runtime.lowering.builder import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
@@ -82,5 +82,6 @@ def lowered(program: Program) -> Lowered:
     made, identities = with_identities(made)
     made, written = with_writes_inside(verify(made))
     made = verify(with_selections(verify(made)))
-    is_checked = has_checks(made.body)
-    return Lowered(verify(with_checks_returned(made)), ends, identities, written, is_checked)
+    is_checked = has_checks(made)
+    made = verify(with_checks_returned(made)) if is_checked else made
+    return Lowered(made, ends, identities, written, is_checked)
