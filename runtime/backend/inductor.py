@@ -30,67 +30,96 @@ _log = logging.getLogger("d2s")
 
 
 @dataclass(frozen=True)
-class _Graph:
+class Graph:
     """A compiled graph, and whether it is right for other inputs, whose sizes may differ."""
 
     fits: Callable[[Sequence[torch.Tensor]], bool]
     run: Callable[..., Sequence[torch.Tensor]]
 
 
-class InductorRun:
-    """A program to be run on inputs; `run` is how the "torch" backend runs it.
+def compiled_program(program: Program, tensors: Sequence[torch.Tensor]) -> Graph:
+    """A legalised program, compiled for inputs like these.
 
-    `reason` says why that is how it always runs; None if compiled graphs do.
+    Raises:
+        LoweringError: it can't be.
+    """
+    with torch.no_grad():
+        return compiled_trace(graph_of(program, tensors), tensors)
+
+
+def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Graph:
+    """A traced graph, compiled.
+
+    Raises:
+        LoweringError: Inductor can't.
+    """
+    try:
+        with torch.no_grad():
+            run = compiled_graph(traced, tensors)
+    except Exception as error:
+        # Inductor is large: whatever it stumbles over, the program still runs.
+        _log.debug("Inductor failed", exc_info=error)
+        raise LoweringError(f"Inductor can't compile it: {type(error).__name__}: {error}".splitlines()[0]) from error
+    return Graph(traced.fits(), run)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+class Way:
+    """One way to run a program compiled, such as without gradients; `flat` is how the "torch" backend runs it.
+
+    `reason` says why it runs flat all the same; None if it does not, or not yet.
     """
 
-    def __init__(self, program: Program, run: Run):
+    def __init__(self, program: Program, flat: Run):
         self.reason: str | None = None
+        self.flat = flat
         self._program = program
-        self._run = run
         self._is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
-        self._graphs: list[_Graph] = []
+        self._graphs: list[Graph] = []
         self._trials = 0
         self._seconds = [0.0, 0.0]
 
-    def __call__(self, *inputs: Any) -> Answer:
-        if self.reason is not None or _needs_gradients(inputs):
-            return self._run(*inputs)
+    def __call__(self, inputs: Sequence[Any]) -> Answer:
+        """What the program gives for inputs."""
+        if self.reason is not None:
+            return self.flat(*inputs)
         draws = torch.get_rng_state() if self._is_random else None
-        answer, seconds = self._run_graph(inputs)
+        answer = self._try(inputs)
         if answer is not None:
             return answer
         if draws is not None:
             torch.set_rng_state(draws)
-        with _Stopwatch() as flat:
-            answer = self._run(*inputs)
-        if seconds:
-            self._compare(seconds, flat.seconds)
-        return answer
+        return self.flat(*inputs)
 
-    def _run_graph(self, inputs: Sequence[Any]) -> tuple[Answer | None, float]:
-        """The answer of the graph, None if it has none, and how many seconds it took when that is to be known."""
+    def _try(self, inputs: Sequence[Any]) -> Answer | None:
+        """The answer of a graph; None if it has none, or if its time was taken only."""
         try:
-            code = self._lower()
+            code = self.lowered()
             tensors = code.tensors(inputs)
             graph = self._graph_for(code, tensors)
-            with _Stopwatch() as watch, torch.no_grad():
-                values = graph.run(*tensors)
-                if self._trials >= _TRIALS:
-                    return code.answer(values, tensors), 0.0
-            return None, watch.seconds
+            if self._trials >= _TRIALS:
+                return self.answer(code, graph, tensors)
+            self._compare(*self.times(code, graph, inputs))
         except LoweringError as error:
             self._give_up(str(error))
         except Exception as error:
             # What raised here changed nothing: an index out of range, a check, or an exception of the program's own.
             _log.debug("a compiled program goes on as itself: %s", error)
-        return None, 0.0
+        return None
 
-    def _lower(self) -> Lowered:
+    def lowered(self) -> Lowered:
+        """The program as functional tensor code."""
         self._lowered = self._lowered or lowered(optimised(with_split_cells(self._program)))
         return self._lowered
 
-    def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> _Graph:
+    def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:
         """The graph for inputs like these, compiled if need be."""
         for graph in self._graphs:
             if graph.fits(tensors):
@@ -98,10 +127,7 @@ class InductorRun:
         if len(self._graphs) == _MOST_GRAPHS:
             raise LoweringError(f"for {_MOST_GRAPHS} kinds of sizes there are graphs, and there is always another")
         _check_memory(tensors, code.written)
-        with torch.no_grad():
-            traced = graph_of(code.program, tensors)
-            run = _compiled(traced, tensors)
-        self._graphs.append(_Graph(traced.fits(), run))
+        self._graphs.append(self.compiled(code, tensors))
         return self._graphs[-1]
 
     def _compare(self, compiled: float, flat: float) -> None:
@@ -118,29 +144,40 @@ class InductorRun:
         self._lowered = None
         self._graphs = []
 
+    # -------------------------------------------------------------- how it runs
 
-def _compiled(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
-    try:
-        return compiled_graph(graph, inputs)
-    except Exception as error:
-        # Inductor is large: whatever it stumbles over, the program still runs.
-        _log.debug("Inductor failed", exc_info=error)
-        raise LoweringError(f"Inductor can't compile it: {type(error).__name__}: {error}".splitlines()[0]) from error
+    def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:
+        """A graph for inputs like these."""
+        return compiled_program(code.program, tensors)
 
+    def answer(self, code: Lowered, graph: Graph, tensors: Sequence[torch.Tensor]) -> Answer:
+        """What a graph gives."""
+        with torch.no_grad():
+            return code.answer(graph.run(*tensors), tensors)
 
-class _Stopwatch:
-    seconds = 0.0
-
-    def __enter__(self) -> _Stopwatch:
-        self._start = time.perf_counter()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.seconds = time.perf_counter() - self._start
+    def times(self, code: Lowered, graph: Graph, inputs: Sequence[Any]) -> tuple[float, float]:
+        """How many seconds a graph takes, and the flat program; they change nothing but the state of random draws."""
+        tensors = code.tensors(inputs)
+        copies = [one.clone() if place in code.written else one for place, one in enumerate(inputs)]
+        with torch.no_grad():
+            return seconds(lambda: graph.run(*tensors)), seconds(lambda: self.flat(*copies))
 
 
-def _needs_gradients(inputs: Sequence[Any]) -> bool:
-    return torch.is_grad_enabled() and any(isinstance(one, torch.Tensor) and one.requires_grad for one in inputs)
+class InductorRun:
+    """A program to be run on inputs; `flat` is how the "torch" backend runs it."""
+
+    def __init__(self, program: Program, flat: Run):
+        self.inference = Way(program, flat)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the program runs flat all the same; None if it does not, or not yet."""
+        return self.inference.reason
+
+    def __call__(self, *inputs: Any) -> Answer:
+        if torch.is_grad_enabled() and any(isinstance(one, torch.Tensor) and one.requires_grad for one in inputs):
+            return self.inference.flat(*inputs)
+        return self.inference(inputs)
 
 
 def _check_memory(inputs: Sequence[torch.Tensor], written: Sequence[int]) -> None:
