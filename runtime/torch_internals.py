@@ -440,7 +440,10 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
-    with config.patch(cpp_wrapper=True, fallback_random=True):
+    # What a loop without trips gives is in the memory of what it starts with, and Inductor does not know: with its
+    # wrapper in C++ it would write something else there.
+    own_memory = {"allow_buffer_reuse": False, "inplace_buffers": False}
+    with config.patch({"cpp_wrapper": True, "fallback_random": True, **own_memory}):
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
 
 

@@ -1,166 +1,15 @@
-"""The "inductor" backend: runs a program as one graph that Inductor compiles, else as the "torch" backend does.
-
-Which of the two is faster is measured on the first calls: both run on the same inputs, and the answer is that of the
-"torch" backend. A compiled graph changes nothing until it has come to its end, so the program can always run instead.
-"""
+"""The "inductor" backend: runs a program as graphs that Inductor compiles, else as the "torch" backend does."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Call, Program, walk_ops
-from d2s.runtime.lowering.graph import graph_of
-from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
-from d2s.runtime.lowering.refusing import LoweringError
-from d2s.runtime.passes.pipeline import optimised
-from d2s.runtime.passes.splitting import with_split_cells
-from d2s.runtime.torch_internals import TracedGraph, compiled_graph, storage_key
-
-Run = Callable[..., Answer]
-
-_TRIALS = 5
-_MOST_GRAPHS = 8
-_log = logging.getLogger("d2s")
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A compiled graph, and whether it is right for other inputs, whose sizes may differ."""
-
-    fits: Callable[[Sequence[torch.Tensor]], bool]
-    run: Callable[..., Sequence[torch.Tensor]]
-
-
-def compiled_program(program: Program, tensors: Sequence[torch.Tensor]) -> Graph:
-    """A legalised program, compiled for inputs like these.
-
-    Raises:
-        LoweringError: it can't be.
-    """
-    with torch.no_grad():
-        return compiled_trace(graph_of(program, tensors), tensors)
-
-
-def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Graph:
-    """A traced graph, compiled.
-
-    Raises:
-        LoweringError: Inductor can't.
-    """
-    try:
-        with torch.no_grad():
-            run = compiled_graph(traced, tensors)
-    except Exception as error:
-        # Inductor is large: whatever it stumbles over, the program still runs.
-        _log.debug("Inductor failed", exc_info=error)
-        raise LoweringError(f"Inductor can't compile it: {type(error).__name__}: {error}".splitlines()[0]) from error
-    return Graph(traced.fits(), run)
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-class Way:
-    """One way to run a program compiled, such as without gradients; `flat` is how the "torch" backend runs it.
-
-    `reason` says why it runs flat all the same; None if it does not, or not yet.
-    """
-
-    def __init__(self, program: Program, flat: Run):
-        self.reason: str | None = None
-        self.flat = flat
-        self._program = program
-        self._is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
-        self._lowered: Lowered | None = None
-        self._graphs: list[Graph] = []
-        self._trials = 0
-        self._seconds = [0.0, 0.0]
-
-    def __call__(self, inputs: Sequence[Any]) -> Answer:
-        """What the program gives for inputs."""
-        if self.reason is not None:
-            return self.flat(*inputs)
-        draws = torch.get_rng_state() if self._is_random else None
-        answer = self._try(inputs)
-        if answer is not None:
-            return answer
-        if draws is not None:
-            torch.set_rng_state(draws)
-        return self.flat(*inputs)
-
-    def _try(self, inputs: Sequence[Any]) -> Answer | None:
-        """The answer of a graph; None if it has none, or if its time was taken only."""
-        try:
-            code = self.lowered()
-            tensors = code.tensors(inputs)
-            graph = self._graph_for(code, tensors)
-            if self._trials >= _TRIALS:
-                return self.answer(code, graph, tensors)
-            self._compare(*self.times(code, graph, inputs))
-        except LoweringError as error:
-            self._give_up(str(error))
-        except Exception as error:
-            # What raised here changed nothing: an index out of range, a check, or an exception of the program's own.
-            _log.debug("a compiled program goes on as itself: %s", error)
-        return None
-
-    def lowered(self) -> Lowered:
-        """The program as functional tensor code."""
-        self._lowered = self._lowered or lowered(optimised(with_split_cells(self._program)))
-        return self._lowered
-
-    def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:
-        """The graph for inputs like these, compiled if need be."""
-        for graph in self._graphs:
-            if graph.fits(tensors):
-                return graph
-        if len(self._graphs) == _MOST_GRAPHS:
-            raise LoweringError(f"for {_MOST_GRAPHS} kinds of sizes there are graphs, and there is always another")
-        _check_memory(tensors, code.written)
-        self._graphs.append(self.compiled(code, tensors))
-        return self._graphs[-1]
-
-    def _compare(self, compiled: float, flat: float) -> None:
-        """Take over how many seconds the two took; in the end keep the faster."""
-        if self._trials:  # the first run of a graph is not like the others
-            self._seconds[0] += compiled
-            self._seconds[1] += flat
-        self._trials += 1
-        if self._trials == _TRIALS and self._seconds[0] > self._seconds[1]:
-            self._give_up("compiled it is no faster")
-
-    def _give_up(self, reason: str) -> None:
-        self.reason = reason
-        self._lowered = None
-        self._graphs = []
-
-    # -------------------------------------------------------------- how it runs
-
-    def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:
-        """A graph for inputs like these."""
-        return compiled_program(code.program, tensors)
-
-    def answer(self, code: Lowered, graph: Graph, tensors: Sequence[torch.Tensor]) -> Answer:
-        """What a graph gives."""
-        with torch.no_grad():
-            return code.answer(graph.run(*tensors), tensors)
-
-    def times(self, code: Lowered, graph: Graph, inputs: Sequence[Any]) -> tuple[float, float]:
-        """How many seconds a graph takes, and the flat program; they change nothing but the state of random draws."""
-        tensors = code.tensors(inputs)
-        copies = [one.clone() if place in code.written else one for place, one in enumerate(inputs)]
-        with torch.no_grad():
-            return seconds(lambda: graph.run(*tensors)), seconds(lambda: self.flat(*copies))
+from d2s.runtime.backend.compiling import Run, Way
+from d2s.runtime.backend.training import TrainingWay
+from d2s.runtime.ir.program import Program
+from d2s.runtime.lowering.pipeline import Answer
 
 
 class InductorRun:
@@ -168,20 +17,16 @@ class InductorRun:
 
     def __init__(self, program: Program, flat: Run):
         self.inference = Way(program, flat)
+        self.training = TrainingWay(program, flat)
 
     @property
     def reason(self) -> str | None:
         """Why the program runs flat all the same; None if it does not, or not yet."""
-        return self.inference.reason
+        reasons = {way.reason for way in (self.inference, self.training) if way.reason is not None}
+        return "; ".join(sorted(reasons)) or None
 
     def __call__(self, *inputs: Any) -> Answer:
-        if torch.is_grad_enabled() and any(isinstance(one, torch.Tensor) and one.requires_grad for one in inputs):
-            return self.inference.flat(*inputs)
-        return self.inference(inputs)
-
-
-def _check_memory(inputs: Sequence[torch.Tensor], written: Sequence[int]) -> None:
-    """What is written may not be in the memory of another input: the graph would not see it there."""
-    memory = [storage_key(one) for one in inputs]
-    if any(memory.count(memory[place]) > 1 for place in written):
-        raise LoweringError("a write to an argument that shares memory with another can't be lowered")
+        needed = torch.is_grad_enabled() and any(
+            isinstance(one, torch.Tensor) and one.requires_grad for one in inputs
+        )
+        return (self.training if needed else self.inference)(inputs)

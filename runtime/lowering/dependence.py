@@ -28,12 +28,11 @@ from d2s.runtime.ir.program import (
     While,
     Yield,
     terminator_tree,
-    walk_ops,
 )
 from d2s.runtime.lowering.builder import Expander, as_tensor, number_type
 from d2s.runtime.lowering.origins import Origins
 
-_BITS = 62
+BITS = 62
 # What gives floats from which there is no path back.
 _ENDS = (
     *(
@@ -48,20 +47,21 @@ _ENDS = (
 )
 # The bits of a mask, in words: numbers that are known, or values.
 Mask = tuple[Tree, ...]
+# What a word is when the program has run: bits, and the place of a returned value that has more of them, or None.
+Word = tuple[int, int | None]
 # Words of the masks of what a loop carries, by the place of the value and that of the word.
 Words = dict[tuple[int, int], Tree]
 
 
 def with_dependence_returned(
     program: Program, inputs: Sequence[int], outputs: Sequence[int]
-) -> tuple[Program, list[list[tuple[int, int | None]]]]:
+) -> tuple[Program, list[list[Word]]]:
     """The program, and for each of some values that it returns the words of its mask.
 
-    A word is a pair: bits, and the place of a value that is returned too and has more of them, or None. Bit `k` of
-    word `w` stands for number `62 * w + k` of `inputs`.
+    It returns more values, that the words are found in. Bit `k` of word `w` is for number `BITS * w + k` of `inputs`.
     """
     pass_ = _Dependence(program, inputs)
-    words: list[list[tuple[int, int | None]]] = []
+    words: list[list[Word]] = []
 
     def end(old: Return) -> Return:
         returned = list(old.value)
@@ -85,14 +85,13 @@ class _Dependence(Expander):
     def __init__(self, program: Program, inputs: Sequence[int]):
         super().__init__(program)
         self._origins = Origins(program)
-        count = -(-len(inputs) // _BITS)
+        count = -(-len(inputs) // BITS)
         self._none: Mask = (0,) * count
         self._masks: dict[Value, Mask] = {}
         for number, place in enumerate(inputs):
-            bits = [1 << number % _BITS if word == number // _BITS else 0 for word in range(count)]
+            bits = [1 << number % BITS if word == number // BITS else 0 for word in range(count)]
             self._masks[program.inputs[place].value] = tuple(bits)
-        calls = [op for op in walk_ops(program.body) if isinstance(op, Call)]
-        self._written = {self._origins.root(value) for call in calls for value in call.effects.writes}
+        self._written = set(self._origins.written(program.body))
 
     def of(self, leaf: Tree) -> Mask:
         """The mask of a value."""

@@ -61,6 +61,14 @@ class Evaluation:
         """What is carried in the end by a loop, whose functions take the carried values and the operands."""
         return while_loop_op(test, body, carried, operands)
 
+    def given(self, values: Sequence[Value], environment: Environment) -> Tensors:
+        """What the functions of a branch or a loop are given for values; it shares no memory with each other."""
+        found: list[Any] = []
+        for one in (environment[value] for value in values):
+            others = [storage_key(other) for other in found if isinstance(other, torch.Tensor)]
+            found.append(one.clone() if isinstance(one, torch.Tensor) and storage_key(one) in others else one)
+        return tuple(found)
+
     def program(self, program: Program, inputs: Tensors) -> Tensors:
         """What a program returns for inputs."""
         environment: Environment = dict(zip([entry.value for entry in program.inputs], inputs, strict=True))
@@ -91,7 +99,7 @@ class Evaluation:
     def _branch(self, op: If, environment: Environment) -> None:
         free = _operands([*free_values(op.then), *free_values(op.orelse)], environment)
         then, orelse = (self._function(side, free, environment, op.results) for side in op.blocks)
-        made = self.branch(environment[op.condition], then, orelse, _given(free, environment))
+        made = self.branch(environment[op.condition], then, orelse, self.given(free, environment))
         environment.update(zip(op.results, made, strict=True))
 
     def _function(
@@ -125,7 +133,7 @@ class Evaluation:
             return apart(_filled(_values(_ends_with(op.body), inside), op.params), operands)
 
         inits = apart(_filled(_values(op.inits, environment), op.params), ())
-        made = self.loop(test, body, inits, _given(free, environment))
+        made = self.loop(test, body, inits, self.given(free, environment))
         inside = {**environment, **dict(zip(op.params, made, strict=True))}
         self._run_ops(op.test, inside)
         environment.update(zip(op.results, _values(op.exits, inside), strict=True))
@@ -147,15 +155,6 @@ def _operands(values: Sequence[Value], environment: Environment) -> list[Value]:
     """Those of some values that the functions of an operator must be given: what is traced, each once."""
     traced = torch.Tensor | torch.SymInt
     return [value for value in dict.fromkeys(values) if isinstance(environment.get(value), traced)]
-
-
-def _given(values: Sequence[Value], environment: Environment) -> tuple[Any, ...]:
-    """What the functions of an operator are given for values; operands may not share memory with each other."""
-    found: list[Any] = []
-    for one in (environment[value] for value in values):
-        others = [storage_key(other) for other in found if isinstance(other, torch.Tensor)]
-        found.append(one.clone() if isinstance(one, torch.Tensor) and storage_key(one) in others else one)
-    return tuple(found)
 
 
 def _ends_with(block: Block) -> list[Any]:

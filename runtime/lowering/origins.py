@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from d2s.runtime.ir.joins import joined_values
-from d2s.runtime.ir.program import Call, Op, Program, Tree, Value, is_tensor, values_in, walk_ops
+from d2s.runtime.ir.program import Block, Call, Op, Program, Tree, Value, is_tensor, values_in, walk_ops
 
 
 class Origins:
@@ -30,6 +30,11 @@ class Origins:
         while (call := self.definitions.get(value)) is not None and len(call.effects.aliases) == 1:
             (value,) = call.effects.aliases
         return value
+
+    def written(self, *blocks: Block) -> list[Value]:
+        """The roots of what is written in blocks, each once."""
+        calls = [op for block in blocks for op in walk_ops(block) if isinstance(op, Call)]
+        return list(dict.fromkeys(self.root(value) for call in calls for value in call.effects.writes))
 
     def sharing(self, value: Value) -> list[Value]:
         """The values that may be in the same memory."""

@@ -14,7 +14,7 @@ from d2s.runtime.lowering.builder import DTYPES
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
-from d2s.runtime.lowering.identities import Identity, identified, with_identities
+from d2s.runtime.lowering.identities import Identity, View, identified, with_identities
 from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
 from d2s.runtime.lowering.refusing import LoweringError
@@ -42,6 +42,10 @@ class Lowered:
     def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
         return [one if isinstance(one, torch.Tensor) else _tensor(one) for one in inputs]
+
+    def is_view(self, place: int) -> bool:
+        """Whether a returned value is left aside, for it is an input or a view of one."""
+        return place < len(self.identities) and isinstance(self.identities[place], View)
 
     def answer(self, values: Sequence[Any], inputs: Sequence[torch.Tensor]) -> Answer:
         """What a call gives: the answer, the writes that it leaves, and their values. Tensors are written here.

@@ -84,7 +84,7 @@ class _Regions(Expander):
         return None
 
     def program(self, program: Program) -> Program:
-        roots = self._roots(program.body)
+        roots = self._origins.written(program.body)
         self.written = [number for number, entry in enumerate(program.inputs) if entry.value in roots]
         written = [_Written(program.inputs[number].value, []) for number in self.written]
 
@@ -93,15 +93,10 @@ class _Regions(Expander):
 
         return replace(program, body=self._side(program.body, written, end))
 
-    def _roots(self, *blocks: Block) -> list[Value]:
-        """The values whose memory is written in blocks, by calls alone."""
-        calls = [one for block in blocks for one in walk_ops(block) if isinstance(one, Call)]
-        return list(dict.fromkeys(self._origins.root(value) for call in calls for value in call.effects.writes))
-
     def _written(self, op: If | While) -> list[_Written]:
         """The memory from outside that an op writes."""
         inside = defined_in(op)
-        return [self._one(op, root) for root in self._roots(*op.blocks) if root not in inside]
+        return [self._one(op, root) for root in self._origins.written(*op.blocks) if root not in inside]
 
     def _one(self, op: If | While, root: Value) -> _Written:
         used = [value for value in op_uses(op) if self._origins.root(value) == root]

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Program, Return
-from d2s.runtime.lowering.graph import Evaluation, Function, Tensors, apart, shapes_of
+from d2s.runtime.ir.program import Program, Return, Value
+from d2s.runtime.lowering.graph import Environment, Evaluation, Function, Tensors, apart, shapes_of
+from d2s.runtime.lowering.origins import Origins
 from d2s.runtime.torch_internals import DispatchState, TracedGraph, cond_op, traced_graph, while_loop_op
 
 
@@ -33,7 +34,7 @@ def backward_graph_of(
 
     def gradients(*given: torch.Tensor) -> Tensors:
         *operands, most = given
-        run = partial(TrainingEvaluation(most).program, program)
+        run = partial(TrainingEvaluation(program, most).program, program)
         return _derivative(lambda *inputs: run(inputs), wanted, outputs, len(inputs))(*operands)
 
     assert isinstance(program.body.terminator, Return)
@@ -49,8 +50,15 @@ class TrainingEvaluation(Evaluation):
     branch or a loop, for a graph in a graph knows only what it is given.
     """
 
-    def __init__(self, most: torch.Tensor):
+    def __init__(self, program: Program, most: torch.Tensor):
         self.most = most
+        self._origins = Origins(program)
+        self._written = set(self._origins.written(program.body))
+
+    def given(self, values: Sequence[Value], environment: Environment) -> Tensors:
+        """Copies of what may be written after it was given: the derivative needs it as it was."""
+        found = zip(values, super().given(values, environment), strict=True)
+        return tuple(one.clone() if self._origins.root(value) in self._written else one for value, one in found)
 
     def branch(self, test: torch.Tensor, then: Function, orelse: Function, operands: Tensors) -> Tensors:
         if not _has_gradients(operands):

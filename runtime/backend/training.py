@@ -1,0 +1,187 @@
+"""The "inductor" backend with gradients: one graph forward, one backward, and a function of autograd around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from d2s.runtime.backend.codegen import compile_program
+from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace, seconds
+from d2s.runtime.ir.program import Program, Return, TensorType, Value, leaves_of
+from d2s.runtime.lowering.dependence import BITS, Word, with_dependence_returned
+from d2s.runtime.lowering.pipeline import Answer, Lowered
+from d2s.runtime.lowering.refusing import LoweringError
+from d2s.runtime.lowering.training import backward_graph_of
+from d2s.runtime.lowering.trips import with_trips_returned
+from d2s.runtime.passes.verify import verify
+
+
+@dataclass
+class Pair:
+    """The two graphs of a program for inputs like some, of which the `wanted` ones require grad.
+
+    The forward one returns, after what `program` returns, what tells on which of those the values at `outputs` depend
+    (their `words`), and last the most trips of a loop.
+    """
+
+    program: Program
+    wanted: list[int]
+    outputs: list[int]
+    words: list[list[Word]]
+    forward: Graph
+    backward: list[Graph] = field(default_factory=list)
+
+    def fits(self, tensors: Sequence[torch.Tensor]) -> bool:
+        """Whether the graphs are right for other inputs."""
+        same = self.wanted == [place for place, one in enumerate(tensors) if one.requires_grad]
+        return same and self.forward.fits(tensors)
+
+    def gradients(
+        self, inputs: Sequence[torch.Tensor], values: Sequence[torch.Tensor], given: Sequence[torch.Tensor | None]
+    ) -> list[torch.Tensor | None]:
+        """The gradients of the wanted inputs, None for those that nothing depends on; `values` are all returned."""
+        filled = [
+            torch.zeros_like(values[place]) if one is None else one.contiguous()
+            for place, one in zip(self.outputs, given, strict=True)
+        ]
+        room = torch.empty(max(2, int(values[-1])))
+        operands = [*inputs, *filled, room]
+        found = self._backward(inputs, values, operands).run(*operands)
+        used = 0
+        for words, one in zip(self.words, given, strict=True):
+            used |= _mask(words, values) if one is not None else 0
+        return [one if used >> number & 1 else None for number, one in enumerate(found)]
+
+    def differentiable(self, values: Sequence[torch.Tensor]) -> list[int]:
+        """Those of the outputs that depend on a wanted input."""
+        return [place for place, words in zip(self.outputs, self.words, strict=True) if _mask(words, values)]
+
+    def _backward(
+        self, inputs: Sequence[torch.Tensor], values: Sequence[torch.Tensor], operands: Sequence[torch.Tensor]
+    ) -> Graph:
+        for graph in self.backward:
+            if graph.fits(operands):
+                return graph
+        with torch.no_grad():
+            traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
+        self.backward.append(compiled_trace(traced, operands))
+        return self.backward[-1]
+
+
+def _mask(words: Sequence[Word], values: Sequence[torch.Tensor]) -> int:
+    """On which of the wanted inputs a value depends, as bits."""
+    found = 0
+    for number, (known, place) in enumerate(words):
+        found |= (known if place is None else int(values[place])) << number * BITS
+    return found
+
+
+class _Differentiable(torch.autograd.Function):
+    """Gives the differentiable ones of the `values` that a pair of graphs returned for tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, pair: Pair, values: Sequence[torch.Tensor], *tensors: torch.Tensor) -> Any:
+        ctx.pair, ctx.values = pair, values
+        ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
+        return tuple(values[place].detach() for place in pair.outputs)  # they become parts of the history themselves
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor | None) -> Any:
+        pair, tensors = ctx.pair, ctx.saved_tensors
+        if torch.is_grad_enabled():
+            found = _differentiable_gradients(pair, tensors, given)
+        else:
+            found = pair.gradients(tensors, ctx.values, given)
+        known = dict(zip(pair.wanted, found, strict=True))
+        return None, None, *(known.get(place) for place in range(len(tensors)))
+
+
+def _differentiable_gradients(
+    pair: Pair, tensors: Sequence[torch.Tensor], given: Sequence[torch.Tensor | None]
+) -> Sequence[torch.Tensor | None]:
+    """Gradients that have gradients: those of the program, run as the "torch" backend runs it."""
+    values = compile_program(pair.program).run(*tensors)[0]
+    found = [(values[place], one) for place, one in zip(pair.outputs, given, strict=True) if one is not None]
+    found = [(value, one) for value, one in found if value.requires_grad]
+    sources = [tensors[place] for place in pair.wanted]
+    outputs, of_outputs = zip(*found, strict=True) if found else ((), ())
+    return torch.autograd.grad(outputs, sources, of_outputs, create_graph=True, allow_unused=True)
+
+
+class TrainingWay(Way):
+    """Runs a program by a pair of graphs, for calls in which an input requires grad."""
+
+    def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Any:
+        """A pair of graphs for inputs like these."""
+        if self.is_random:
+            raise LoweringError(
+                "random draws can't be lowered where gradients are wanted: they would differ backward"
+            )
+        wanted = [place for place, one in enumerate(tensors) if one.requires_grad]
+        returned = self._returned(code.program)
+        floats = [place for place, one in enumerate(returned) if _is_float(one)]
+        program, words = with_dependence_returned(code.program, wanted, floats)
+        outputs = [(place, found) for place, found in zip(floats, words, strict=True) if any(map(_may_be_set, found))]
+        first = len(returned) - code.is_checked - len(code.written)
+        if any(place >= first for place, _ in outputs) or any(place in wanted for place in code.written):
+            raise LoweringError("a write with gradients to an argument can't be lowered")
+        outputs = [(place, found) for place, found in outputs if not code.is_view(place)]
+        forward = compiled_program(verify(with_trips_returned(verify(program))), [one.detach() for one in tensors])
+        return Pair(code.program, wanted, [place for place, _ in outputs], [found for _, found in outputs], forward)
+
+    def _returned(self, program: Program) -> Sequence[Any]:
+        assert isinstance(program.body.terminator, Return)
+        return program.body.terminator.value
+
+    def answer(self, code: Lowered, graph: Any, tensors: Sequence[torch.Tensor]) -> Answer:
+        """What the pair gives, with its history."""
+        values = self._forward(graph, tensors)
+        own = list(values[: len(self._returned(code.program))])
+        made = dict(zip(graph.outputs, _Differentiable.apply(graph, values, *tensors), strict=True))
+        for place in graph.differentiable(values):
+            own[place] = made[place]
+        return code.answer(own, tensors)
+
+    def _forward(self, pair: Pair, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        with torch.no_grad():
+            return pair.forward.run(*tensors)
+
+    def times(self, code: Lowered, graph: Any, inputs: Sequence[Any]) -> tuple[float, float]:
+        """How many seconds both take, forward and backward; they change nothing."""
+        tensors = code.tensors(inputs)
+
+        def compiled() -> None:
+            values = self._forward(graph, tensors)
+            ones = [torch.ones_like(values[place]) for place in graph.outputs]
+            with torch.no_grad():
+                graph.gradients(tensors, values, ones)
+
+        copies = [_copy(one) if isinstance(one, torch.Tensor) else one for one in inputs]
+
+        def flat() -> None:
+            answer, _, written = self.flat(*copies)
+            leaves = leaves_of((answer, written))
+            outputs = [one for one in leaves if isinstance(one, torch.Tensor) and one.requires_grad]
+            sources = [one for one in copies if isinstance(one, torch.Tensor) and one.requires_grad]
+            if outputs:
+                ones = [torch.ones_like(one) for one in outputs]
+                torch.autograd.grad(outputs, sources, ones, allow_unused=True)
+
+        return seconds(compiled), seconds(flat)
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+
+def _is_float(leaf: Any) -> bool:
+    kind = leaf.type if isinstance(leaf, Value) else None
+    return isinstance(kind, TensorType) and kind.dtype.is_floating_point
+
+
+def _may_be_set(word: Word) -> bool:
+    return bool(word[0]) or word[1] is not None

@@ -1,0 +1,158 @@
+"""Gradients through compiled programs are those of eager: of inputs and parameters, and None where they are None."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from compare import same
+from torch import nn
+
+import d2s
+from d2s.runtime.backend import compiling
+from d2s.runtime.backend.training import TrainingWay
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
+
+from adaptive_rnn import AdaptiveRNN
+
+
+@pytest.fixture(autouse=True)
+def answers(monkeypatch):
+    """What graphs answered, from the first call on."""
+    found = []
+    answer = TrainingWay.answer
+
+    def noting(self, *args):
+        found.append(answer(self, *args))
+        return found[-1]
+
+    monkeypatch.setattr(compiling, "_TRIALS", 0)
+    monkeypatch.setattr(TrainingWay, "answer", noting)
+    return found
+
+
+def results(target, args, parameters=()):
+    """The answer of a call, and the gradients of its arguments and of parameters."""
+    args = [one.clone().requires_grad_(one.is_floating_point()) for one in args]
+    answer = target(*args)
+    outputs = [
+        one for one in (answer if isinstance(answer, tuple) else (answer,)) if getattr(one, "requires_grad", 0)
+    ]
+    sources = [one for one in (*args, *parameters) if one.requires_grad]
+    weighted = [(one * torch.arange(1.0, 1 + one.numel()).reshape(one.shape)).sum() for one in outputs]
+    found = torch.autograd.grad(sum(weighted), sources, allow_unused=True) if outputs else ()
+    return answer, found
+
+
+def agrees(function, *calls):
+    static = d2s.to_static(function, full_graph=True, backend="inductor")
+    for args in calls:
+        want, got = results(function, args), results(static, args)
+        assert same(want, got, 1e-5), f"{got} instead of {want}"
+    assert static.programs[0].not_compiled is None
+
+
+def test_the_adaptive_rnn(answers):
+    model = AdaptiveRNN(4, 8, 20)
+    static = d2s.to_static(copy.deepcopy(model), full_graph=True, backend="inductor")
+    for confidence in (0.0, 0.5, 0.999):
+        args = torch.randn(3, 4), torch.tensor(confidence)
+        want, got = (results(one, args, list(one.parameters())) for one in (model, static))
+        assert same(want, got, 1e-5), f"{got} instead of {want}"
+    assert len(answers) == 3 and static.forward.programs[0].not_compiled is None
+
+
+def nested(x, y, n):
+    total = torch.zeros(2)
+    for i in range(int(n)):
+        z = x * (i + 1)
+        while z.sum() > 1:
+            z = z * y.sigmoid() if z[0] > z[1] else z / 2
+        total = total + z.sin()
+    return total
+
+
+def test_nested_loops_that_start_without_a_gradient(answers):
+    x, y = torch.tensor([2.0, 3.0]), torch.tensor([0.5, -1.0])
+    agrees(nested, *((x, y, torch.tensor(n)) for n in (0, 1, 4)))
+    assert len(answers) == 3
+
+
+def written(x, w, n):
+    rows = torch.zeros(4, 2)
+    for i in range(int(n)):
+        rows[i] = x * w
+        if x.sum() > 4:
+            rows[:, 0].mul_(w[0])
+            x = x - rows[i]
+    return rows, rows[1:, 0] * 2
+
+
+def test_writes_through_views():
+    x, w = torch.tensor([2.0, 3.0]), torch.tensor([0.5, 1.5])
+    agrees(written, *((x * a, w, torch.tensor(n)) for a, n in ((1, 0), (1, 3), (0.5, 4))))
+
+
+def paths(x, u, v, w):
+    y = x * 2
+    if x.sum() > 0:
+        y = y * u
+        while y.sum() > 3:
+            y = y - v
+    with torch.no_grad():
+        z = y * w
+    return y, z.detach() + 1, x, w * 1
+
+
+def test_what_nothing_was_computed_from_has_no_gradient():
+    w = torch.ones(2)
+    agrees(paths, *((torch.ones(2) * a, w * 2, w, w * 3) for a in (-1.0, 0.1, 4.0)))
+
+
+def test_gradients_of_gradients():
+    def f(x):
+        while x.sum() < 3:
+            x = x * x + 0.5
+        return x.sin().sum()
+
+    found = []
+    for target in (f, d2s.to_static(f, full_graph=True, backend="inductor")):
+        x = torch.tensor([0.5, 1.0], requires_grad=True)
+        (first,) = torch.autograd.grad(target(x), x, create_graph=True)
+        found.append((first.detach(), torch.autograd.grad(first.sum(), x)[0]))
+    assert same(found[0], found[1], 1e-5)
+
+
+def test_training_learns_the_same():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), AdaptiveRNN(8, 8, 5))
+    static = copy.deepcopy(model)
+    d2s.to_static(static, full_graph=True, backend="inductor")
+    data = [torch.randn(6, 3) for _ in range(4)]
+    for one in (model, static):
+        optimizer = torch.optim.AdamW(one.parameters(), 0.01)
+        head = nn.Sequential(*list(one)[:2])
+        for x in data:
+            optimizer.zero_grad()
+            one[2](head(x), torch.tensor(0.8))[0].square().mean().backward()
+            optimizer.step()
+    assert all(
+        same(*pair, 1e-4) for pair in zip(static.state_dict().values(), model.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("draw", [torch.rand_like, nn.functional.dropout])
+def test_random_draws_run_as_they_are(draw):
+    def f(x):
+        if x.sum() > 0:
+            x = x * draw(x)
+        return x
+
+    static = d2s.to_static(f, backend="inductor")
+    found = []
+    for target in (f, static):
+        torch.manual_seed(0)
+        found.append(results(target, [torch.ones(4)]))
+    assert same(*found) and "random" in static.programs[0].not_compiled
