@@ -33,8 +33,8 @@ def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = 
         full_graph: raise `ConversionError` where something can't be captured. Otherwise the function then runs
             in eager, with one `FallbackWarning` for each place that calls it.
         backend: "torch" runs a program as one flat Python function of torch calls. "inductor" compiles all of it,
-            loops and branches too, for calls without gradients; the first call of a signature then takes some
-            seconds, and the next few run both ways to find out which is faster.
+            loops and branches too, forward and backward; the first call of a signature then takes some seconds,
+            and the next few run both ways to find out which is faster.
 
 
     Raises:

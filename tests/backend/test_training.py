@@ -12,6 +12,7 @@ from torch import nn
 import d2s
 from d2s.runtime.backend import compiling
 from d2s.runtime.backend.training import TrainingWay
+from d2s.runtime.torch_internals import HIGHER_ORDER
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
@@ -78,6 +79,32 @@ def test_nested_loops_that_start_without_a_gradient(answers):
     x, y = torch.tensor([2.0, 3.0]), torch.tensor([0.5, -1.0])
     agrees(nested, *((x, y, torch.tensor(n)) for n in (0, 1, 4)))
     assert len(answers) == 3
+
+
+def recurrent(w, x, n):
+    h = torch.zeros(2)
+    for _ in range(int(n)):
+        h = torch.tanh(w * h + x)
+    return h
+
+
+def recurrent_by_torch(w, x, n):
+    def test(i, h):
+        return i < n
+
+    def body(i, h):
+        return i + 1, torch.tanh(w * h + x)
+
+    return HIGHER_ORDER["while_loop"](test, body, (torch.zeros((), dtype=torch.int64), torch.zeros(2)))[1]
+
+
+def test_gradients_that_torch_gets_wrong():
+    """Where it does not any more, its derivative may take the place of ours."""
+    args = torch.tensor([0.5, 1.5]), torch.tensor([0.3, -0.2]), torch.tensor(4)
+    agrees(recurrent, args)
+    want, theirs = results(recurrent, args), results(recurrent_by_torch, args)
+    assert same(want[0].detach(), theirs[0].detach(), 1e-5)
+    assert not torch.allclose(want[1][0], theirs[1][0], atol=0.1)
 
 
 def written(x, w, n):
