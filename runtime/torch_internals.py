@@ -440,10 +440,15 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
-    # What a loop without trips gives is in the memory of what it starts with, and Inductor does not know: with its
-    # wrapper in C++ it would write something else there.
-    own_memory = {"allow_buffer_reuse": False, "inplace_buffers": False}
-    with config.patch({"cpp_wrapper": True, "fallback_random": True, **own_memory}):
+    safe = {
+        # What a loop without trips gives is in the memory of what it starts with, and Inductor does not know: with its
+        # wrapper in C++ it would write something else there.
+        "allow_buffer_reuse": False,
+        "inplace_buffers": False,
+        # This pass moves reads of a sum in a branch to before the sum is made.
+        "reorder_for_locality": False,
+    }
+    with config.patch({"cpp_wrapper": True, "fallback_random": True, **safe}):
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
 
 

@@ -133,6 +133,25 @@ def paths(x, u, v, w):
     return y, z.detach() + 1, x, w * 1
 
 
+def path_scores(scores, steps, tags, mask):
+    """The score of a path of tags, and of all paths: a chain of sums that a mask leaves parts of out."""
+    best = scores[0]
+    gold = scores[0, tags[0]]
+    for k in range(1, len(scores)):
+        if not mask[k]:
+            continue
+        best = (best.unsqueeze(1) + steps + scores[k]).logsumexp(0)
+        gold = gold + steps[tags[k - 1], tags[k]] + scores[k, tags[k]]
+    return best.logsumexp(0) - gold
+
+
+def test_sums_at_indices_in_branches():
+    """Inductor loses some of these gradients when it reorders what a branch computes."""
+    scores, steps = torch.arange(12.0).reshape(4, 3).sin(), torch.arange(9.0).reshape(3, 3).cos()
+    masks = [True, True, True, False], [True, False, True, True], [True, False, False, False]
+    agrees(path_scores, *((scores, steps, torch.tensor([0, 1, 2, 1]), torch.tensor(mask)) for mask in masks))
+
+
 def test_what_nothing_was_computed_from_has_no_gradient():
     w = torch.ones(2)
     agrees(paths, *((torch.ones(2) * a, w * 2, w, w * 3) for a in (-1.0, 0.1, 4.0)))
