@@ -441,7 +441,7 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
     safe = {
-        # What a loop without trips gives is in the memory of what it starts with, and Inductor does not know: with its
+        # What a loop without trips gives is in the memory of what it starts with. Inductor does not know: with its
         # wrapper in C++ it would write something else there.
         "allow_buffer_reuse": False,
         "inplace_buffers": False,

@@ -1,7 +1,7 @@
 """Compiles programs by Inductor, and runs them so, unless they can't be compiled or are no faster.
 
-Which is faster is measured on the first calls: both run on the same inputs. A compiled graph changes nothing until it
-has come to its end, so the program can always run instead.
+On the first calls both run, on the same inputs: they must agree, and the faster is kept. A compiled graph changes
+nothing until it has come to its end, so the program can always run instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Call, Program, walk_ops
+from d2s.runtime.ir.program import Call, Program, leaves_of, walk_ops
 from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
@@ -25,6 +25,8 @@ from d2s.runtime.torch_internals import TracedGraph, compiled_graph, storage_key
 Run = Callable[..., Answer]
 
 _TRIALS = 5
+# How far compiled answers may be off: loops add up the rounding of other orders of sums.
+_ROUNDING = 1e-3
 _MOST_GRAPHS = 8
 _log = logging.getLogger("d2s")
 
@@ -63,11 +65,25 @@ def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Grap
     return Graph(traced.fits(), run)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def close(left: Any, right: Any) -> bool:
+    """Whether two answers agree, but for the rounding of floats."""
+    left, right = leaves_of(left), leaves_of(right)
+    if len(left) != len(right):
+        return False
+    pairs = zip(left, right, strict=True)
+    return all(_close_leaves(*pair) for pair in pairs if isinstance(pair[1], torch.Tensor | bool | int | float))
+
+
+def _close_leaves(left: Any, right: Any) -> bool:
+    if type(left) is not type(right):
+        return False
+    left, right = (torch.as_tensor(one).detach() for one in (left, right))
+    if left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    if not (left.is_floating_point() or left.is_complex()):
+        return torch.equal(left, right)
+    size = right.abs().nan_to_num(0, 0, 0).amax().item() if right.numel() else 0.0
+    return torch.allclose(left, right, rtol=_ROUNDING, atol=_ROUNDING * size, equal_nan=True)
 
 
 class Way:
@@ -106,7 +122,7 @@ class Way:
             graph = self._graph_for(code, tensors)
             if self._trials >= _TRIALS:
                 return self.answer(code, graph, tensors)
-            self._compare(*self.times(code, graph, inputs))
+            self._trial(*self.both(code, graph, inputs))
         except LoweringError as error:
             self._give_up(str(error))
         except Exception as error:
@@ -130,14 +146,23 @@ class Way:
         self._graphs.append(self.compiled(code, tensors))
         return self._graphs[-1]
 
-    def _compare(self, compiled: float, flat: float) -> None:
-        """Take over how many seconds the two took; in the end keep the faster."""
+    def _trial(self, compiled: Callable[[], Any], flat: Callable[[], Any]) -> None:
+        """Run both, which must agree; in the end keep the faster."""
+        draws = torch.get_rng_state()
+        times, answers = [], []
+        for run in (compiled, flat):
+            torch.set_rng_state(draws)
+            start = time.perf_counter()
+            answers.append(run())
+            times.append(time.perf_counter() - start)
+        torch.set_rng_state(draws)
+        if not close(*answers):
+            raise LoweringError("compiled it gives another answer")
         if self._trials:  # the first run of a graph is not like the others
-            self._seconds[0] += compiled
-            self._seconds[1] += flat
+            self._seconds = [old + new for old, new in zip(self._seconds, times, strict=True)]
         self._trials += 1
         if self._trials == _TRIALS and self._seconds[0] > self._seconds[1]:
-            self._give_up("compiled it is no faster")
+            raise LoweringError("compiled it is no faster")
 
     def _give_up(self, reason: str) -> None:
         self.reason = reason
@@ -155,12 +180,15 @@ class Way:
         with torch.no_grad():
             return code.answer(graph.run(*tensors), tensors)
 
-    def times(self, code: Lowered, graph: Graph, inputs: Sequence[Any]) -> tuple[float, float]:
-        """How many seconds a graph takes, and the flat program; they change nothing but the state of random draws."""
-        tensors = code.tensors(inputs)
-        copies = [one.clone() if place in code.written else one for place, one in enumerate(inputs)]
-        with torch.no_grad():
-            return seconds(lambda: graph.run(*tensors)), seconds(lambda: self.flat(*copies))
+    def both(self, code: Lowered, graph: Graph, inputs: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """What runs a graph and what runs the flat program, on copies of what they write; each gives all it does."""
+
+        def on_copies(run: Callable[..., Answer]) -> Callable[[], Any]:
+            copies = [one.clone() if place in code.written else one for place, one in enumerate(inputs)]
+            return lambda: (run(copies)[::2], [copies[place] for place in code.written])
+
+        compiled = on_copies(lambda copies: self.answer(code, graph, code.tensors(copies)))
+        return compiled, on_copies(lambda copies: self.flat(*copies))
 
 
 def _check_memory(inputs: Sequence[torch.Tensor], written: Sequence[int]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from d2s.runtime.backend.codegen import compile_program
-from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace, seconds
+from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace
 from d2s.runtime.ir.program import Program, Return, TensorType, Value, leaves_of
 from d2s.runtime.lowering.dependence import BITS, Word, with_dependence_returned
 from d2s.runtime.lowering.pipeline import Answer, Lowered
@@ -150,28 +150,25 @@ class TrainingWay(Way):
         with torch.no_grad():
             return pair.forward.run(*tensors)
 
-    def times(self, code: Lowered, graph: Any, inputs: Sequence[Any]) -> tuple[float, float]:
-        """How many seconds both take, forward and backward; they change nothing."""
-        tensors = code.tensors(inputs)
+    def both(self, code: Lowered, graph: Any, inputs: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """The same, forward and backward, on copies of all tensors."""
 
-        def compiled() -> None:
-            values = self._forward(graph, tensors)
-            ones = [torch.ones_like(values[place]) for place in graph.outputs]
-            with torch.no_grad():
-                graph.gradients(tensors, values, ones)
+        def on_copies(run: Callable[..., Answer]) -> Callable[[], Any]:
+            copies = [_copy(one) if isinstance(one, torch.Tensor) else one for one in inputs]
+            return lambda: _with_gradients(run(copies)[::2], copies)
 
-        copies = [_copy(one) if isinstance(one, torch.Tensor) else one for one in inputs]
+        compiled = on_copies(lambda copies: self.answer(code, graph, code.tensors(copies)))
+        return compiled, on_copies(lambda copies: self.flat(*copies))
 
-        def flat() -> None:
-            answer, _, written = self.flat(*copies)
-            leaves = leaves_of((answer, written))
-            outputs = [one for one in leaves if isinstance(one, torch.Tensor) and one.requires_grad]
-            sources = [one for one in copies if isinstance(one, torch.Tensor) and one.requires_grad]
-            if outputs:
-                ones = [torch.ones_like(one) for one in outputs]
-                torch.autograd.grad(outputs, sources, ones, allow_unused=True)
 
-        return seconds(compiled), seconds(flat)
+def _with_gradients(answer: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """An answer with the gradients of its sum."""
+    outputs = [one for one in leaves_of(answer) if isinstance(one, torch.Tensor) and one.requires_grad]
+    sources = [one for one in inputs if isinstance(one, torch.Tensor) and one.requires_grad]
+    if not outputs:
+        return answer, ()
+    ones = [torch.ones_like(one) for one in outputs]
+    return answer, torch.autograd.grad(outputs, sources, ones, allow_unused=True)
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:
