@@ -60,15 +60,21 @@ def captured(target: Any, input_spec: Sequence[Any]) -> StaticModule:
         ConversionError: something can't be captured.
     """
     if not isinstance(target, torch.nn.Module):
-        return close([_program(target, input_spec)])
+        return close([program_of(target, input_spec)])
     executables = []
     for modes in _modes_of_training(target):
         with _in_modes(modes):
-            executables.append(_program(target.forward, input_spec))
+            executables.append(program_of(target, input_spec))
     return close(executables)
 
 
-def _program(function: Any, input_spec: Sequence[Any]) -> Executable:
+def program_of(target: Any, input_spec: Sequence[Any]) -> Executable:
+    """The program of a function, or of a module in the modes that it is in, for these inputs.
+
+    Raises:
+        ConversionError: it can't be captured.
+    """
+    function = target.forward if isinstance(target, torch.nn.Module) else target
     static = to_static(original(function), input_spec=list(input_spec), full_graph=True)
     executable: Executable = static.concrete_program()
     return executable

@@ -433,6 +433,18 @@ def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | Non
     return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))
 
 
+# How Inductor is set for graphs with loops and branches.
+_INDUCTOR = {
+    "fallback_random": True,
+    # What a loop without trips gives is in the memory of what it starts with. Inductor does not know: with its
+    # wrapper in C++ it would write something else there.
+    "allow_buffer_reuse": False,
+    "inplace_buffers": False,
+    # This pass moves reads of a sum in a branch to before the sum is made.
+    "reorder_for_locality": False,
+}
+
+
 def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
     """A graph without gradients, compiled by Inductor with its wrapper in C++; random draws are those of eager."""
     # Not at the top: Inductor takes a second to import, and most programs run without it.
@@ -440,16 +452,15 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
-    safe = {
-        # What a loop without trips gives is in the memory of what it starts with. Inductor does not know: with its
-        # wrapper in C++ it would write something else there.
-        "allow_buffer_reuse": False,
-        "inplace_buffers": False,
-        # This pass moves reads of a sum in a branch to before the sum is made.
-        "reorder_for_locality": False,
-    }
-    with config.patch({"cpp_wrapper": True, "fallback_random": True, **safe}):
+    with config.patch({"cpp_wrapper": True, **_INDUCTOR}):
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
+
+
+def write_package(program: torch.export.ExportedProgram, path: str) -> None:
+    """Write an exported program, compiled, as an AOTInductor package; the path has to end in `.pt2`."""
+    from torch._inductor import aoti_compile_and_package
+
+    aoti_compile_and_package(program, package_path=path, inductor_configs=_INDUCTOR)
 
 
 class DispatchState:

@@ -168,14 +168,14 @@ def _can_wait(call: Call) -> bool:
     return call.effects.pure and (holds or not any(isinstance(one.type, TensorType) for one in call.operands))
 
 
-def made_of(tree: Tree, values: Sequence[Any]) -> Any:
-    """A tree of an end, with values in place of its slots; numbers are made of tensors of them."""
+def made_of(tree: Tree, values: Sequence[Any], tensors: bool = False) -> Any:
+    """A tree of an end, with values in place of its slots; numbers are made of tensors of them, or stay `tensors`."""
     made: dict[Made, Any] = {}
 
     def part(leaf: Any) -> Any:
         if isinstance(leaf, Slot):
             value = values[leaf.place]
-            return leaf.type.python_type(value) if isinstance(leaf.type, PythonType) else value
+            return leaf.type.python_type(value) if isinstance(leaf.type, PythonType) and not tensors else value
         if isinstance(leaf, Made):
             if leaf not in made:
                 made[leaf] = leaf.target(*map_tree(part, leaf.args), **map_tree(part, leaf.kwargs))

@@ -1,0 +1,1 @@
+"""Out of Python: programs as `torch.export` and what is made of it."""

@@ -1,0 +1,94 @@
+"""A program as an ordinary module of tensors that a tracer can go through: what all ways out of Python start from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import D2SError
+from d2s.runtime.ir.program import leaves_of
+from d2s.runtime.ir.sources import read
+from d2s.runtime.lowering.ends import End, Slot, made_of
+from d2s.runtime.lowering.graph import graph_of
+from d2s.runtime.lowering.pipeline import Lowered, lowered
+from d2s.runtime.lowering.refusing import LoweringError
+from d2s.runtime.passes.pipeline import optimised
+from d2s.runtime.standalone.examples import example_arguments
+from d2s.runtime.standalone.module import ROOT, StaticModule
+
+
+class FunctionalModule(torch.nn.Module):
+    """The only program of a module as a graph without Python in it, with the same parameters and arguments.
+
+    Numbers among the results are tensors of no dimension. `examples` are arguments that it takes, by name.
+    """
+
+    def __init__(self, module: StaticModule):
+        """Take over the parameters and buffers of a module.
+
+        Raises:
+            D2SError: it has more programs.
+            LoweringError: its program can't be lowered, or does what only Python can.
+        """
+        super().__init__()
+        if len(module.programs) != 1:
+            raise D2SError(f"what is exported is one program, and here are {len(module.programs)}")
+        executable = module.programs[0]
+        self._parameters, self._buffers, self._modules = module._parameters, module._buffers, module._modules
+        self._lowered = lowered(optimised(executable.program))
+        self._number, self._end = _only_end(self._lowered)
+        self._sources = [entry.source for entry in executable.program.inputs]
+        self.types = [entry.value.type for entry in executable.program.inputs]
+        self.signature = module.d2s_signature
+        self.examples = example_arguments(executable.guards, tuple(self.signature.parameters))
+        with torch.no_grad():
+            inputs = [one.detach() for one in self.inputs_for(self.examples)]
+            self._graph = graph_of(self._lowered.program, inputs).module
+        self.forward = self._with_signature()
+
+    def inputs_for(self, arguments: dict[str, Any]) -> list[torch.Tensor]:
+        """The inputs of the program for arguments by name."""
+        return self._lowered.tensors([read(source, {ROOT: self, **arguments}) for source in self._sources])
+
+    def _with_signature(self) -> Callable[..., Any]:
+        """The method `forward`, with the names of the user's arguments."""
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return self._run(self.signature.bind(*args, **kwargs))
+
+        forward.__signature__ = self.signature  # type: ignore[attr-defined]
+        return forward
+
+    def _run(self, bound: inspect.BoundArguments) -> Any:
+        bound.apply_defaults()
+        inputs = self.inputs_for(bound.arguments)
+        values = self._graph(*inputs)
+        if self._number is not None:
+            torch._assert_async(values[0] == self._number, "the program raises an exception")
+            values = values[1:]
+        if self._lowered.is_checked:
+            torch._assert_async(values[-1], "the program can't go on: an index out of range, or a number too large")
+        last = len(values) - self._lowered.is_checked
+        for place, new in zip(self._lowered.written, values[last - len(self._lowered.written) : last], strict=True):
+            inputs[place].copy_(new)
+        return made_of(self._end.tree, values, tensors=True)
+
+
+def _only_end(code: Lowered) -> tuple[int | None, End]:
+    """The end that returns, and its number if others raise.
+
+    Raises:
+        LoweringError: there are more, or it leaves changes in objects.
+    """
+    returning = [(number, end) for number, end in enumerate(code.ends) if not end.raises]
+    if len(returning) != 1:
+        raise LoweringError("results that are made in different ways, as a branch decides, can't be exported")
+    number, end = returning[0]
+    if end.writes:
+        raise LoweringError(f"a change of {end.writes[0].source}, which is no tensor, can't be exported")
+    if any(not isinstance(leaf, Slot) and leaf is not None for leaf in leaves_of(end.tree)):
+        raise LoweringError("a result that is no tensor and no number can't be exported")
+    return number if len(code.ends) > 1 else None, end
