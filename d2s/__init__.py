@@ -5,7 +5,7 @@ from d2s.checking import check
 from d2s.dynamic import to_dynamic, to_source
 from d2s.errors import ConversionError, D2SError, FallbackWarning, LoadError, SourceError
 from d2s.explanation import explain
-from d2s.exporting import to_aoti, to_exported
+from d2s.exporting import to_aoti, to_exported, to_onnx
 from d2s.foreign import from_exported, from_torchscript
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
@@ -37,6 +37,7 @@ __all__ = [
     "to_dynamic",
     "to_exported",
     "to_fx",
+    "to_onnx",
     "to_source",
     "to_static",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
+from d2s.errors import D2SError
 from d2s.runtime.archive.atomic import whole_file
-from d2s.runtime.exporting.functional import FunctionalModule
+from d2s.runtime.exporting.functional import FunctionalModule, Require, assert_async
+from d2s.runtime.exporting.onnx import fail_at_an_index, model_of
 from d2s.runtime.exporting.pt2 import exported
 from d2s.runtime.torch_internals import write_package
 from d2s.saving import program_of
@@ -60,5 +63,26 @@ def to_aoti(fn_or_module: Any, path: str | os.PathLike[str], input_spec: Sequenc
             shutil.copyfileobj(made, file)
 
 
-def _functional(target: Any, input_spec: Sequence[Any] | None) -> FunctionalModule:
-    return FunctionalModule(standalone(target if input_spec is None else program_of(target, input_spec)))
+def to_onnx(fn_or_module: Any, path: str | os.PathLike[str], input_spec: Sequence[Any] | None = None) -> None:
+    """Write a program as a model of ONNX, with `Loop` and `If` in it.
+
+    Its inputs have the names of the arguments; the outputs are `output`, or `output_0`, `output_1_name` and so on, by
+    where they are in the result. Sizes that an `InputSpec` leaves open are axes of any size. Where the program would
+    raise an exception, a runtime that checks indices, as onnxruntime does, fails. The file appears whole or not at
+    all. The arguments are those of `to_exported`; this needs the packages onnx and onnxscript (`d2s[onnx]`).
+
+    Raises:
+        ConversionError: it can't be captured.
+        D2SError: there is not one program, what it does can't be exported, or a package is missing.
+        OSError: the file can't be written.
+    """
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise D2SError(f"to_onnx needs the package {package}: pip install 'd2s[onnx]'")
+    model = model_of(_functional(fn_or_module, input_spec, fail_at_an_index))
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())
+
+
+def _functional(target: Any, input_spec: Sequence[Any] | None, require: Require = assert_async) -> FunctionalModule:
+    return FunctionalModule(standalone(target if input_spec is None else program_of(target, input_spec)), require)

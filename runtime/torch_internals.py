@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -461,6 +462,32 @@ def write_package(program: torch.export.ExportedProgram, path: str) -> None:
     from torch._inductor import aoti_compile_and_package
 
     aoti_compile_and_package(program, package_path=path, inductor_configs=_INDUCTOR)
+
+
+def onnx_model(program: torch.export.ExportedProgram, outputs: Sequence[str]) -> Any:
+    """An exported program as a model of ONNX, an `onnx.ModelProto`, with names for its outputs."""
+    from torch.onnx._internal.exporter import _core
+    from torch.onnx._internal.exporter._torchlib.ops import hop
+
+    def while_loop(*args: Any) -> Any:
+        """torch's translation; it calls the test of a loop in a version that functions in functions don't know."""
+        made = hop.higher_order_while_loop(*args)
+        for node in _core.current_tracer.nodes:
+            if node.domain.startswith("pkg.torch.__subgraph__"):
+                node.version = 1
+        return made
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = torch.onnx.export(
+            program,
+            dynamo=True,
+            verbose=False,
+            output_names=list(outputs),
+            custom_translation_table={while_loop_op: while_loop},
+        )
+    assert made is not None
+    return made.model_proto
 
 
 class DispatchState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,6 +19,14 @@ from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.standalone.examples import example_arguments
 from d2s.runtime.standalone.module import ROOT, StaticModule
 
+# Fails unless a tensor of one bool is true, for a reason; what it changes in the list of values is used after it.
+Require = Callable[[torch.Tensor, list[Any], str], None]
+
+
+def assert_async(holds: torch.Tensor, values: list[Any], reason: str) -> None:
+    """Fail by an operator that torch has for that."""
+    torch._assert_async(holds, reason)
+
 
 class FunctionalModule(torch.nn.Module):
     """The only program of a module as a graph without Python in it, with the same parameters and arguments.
@@ -26,14 +34,15 @@ class FunctionalModule(torch.nn.Module):
     Numbers among the results are tensors of no dimension. `examples` are arguments that it takes, by name.
     """
 
-    def __init__(self, module: StaticModule):
-        """Take over the parameters and buffers of a module.
+    def __init__(self, module: StaticModule, require: Require = assert_async):
+        """Take over the parameters and buffers of a module; `require` makes it fail where the program raises.
 
         Raises:
             D2SError: it has more programs.
             LoweringError: its program can't be lowered, or does what only Python can.
         """
         super().__init__()
+        self._require = require
         if len(module.programs) != 1:
             raise D2SError(f"what is exported is one program, and here are {len(module.programs)}")
         executable = module.programs[0]
@@ -48,6 +57,11 @@ class FunctionalModule(torch.nn.Module):
             inputs = [one.detach() for one in self.inputs_for(self.examples)]
             self._graph = graph_of(self._lowered.program, inputs).module
         self.forward = self._with_signature()
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names for the tensors in the result, by where they are in it."""
+        return list(_names(self._end.tree, "output"))
 
     def inputs_for(self, arguments: dict[str, Any]) -> list[torch.Tensor]:
         """The inputs of the program for arguments by name."""
@@ -65,16 +79,27 @@ class FunctionalModule(torch.nn.Module):
     def _run(self, bound: inspect.BoundArguments) -> Any:
         bound.apply_defaults()
         inputs = self.inputs_for(bound.arguments)
-        values = self._graph(*inputs)
+        values = list(self._graph(*inputs))
         if self._number is not None:
-            torch._assert_async(values[0] == self._number, "the program raises an exception")
-            values = values[1:]
+            self._require(values.pop(0) == self._number, values, "the program raises an exception")
         if self._lowered.is_checked:
-            torch._assert_async(values[-1], "the program can't go on: an index out of range, or a number too large")
+            self._require(values[-1], values, "the program can't go on: an index out of range, or a number too large")
         last = len(values) - self._lowered.is_checked
         for place, new in zip(self._lowered.written, values[last - len(self._lowered.written) : last], strict=True):
             inputs[place].copy_(new)
         return made_of(self._end.tree, values, tensors=True)
+
+
+def _names(tree: Any, name: str) -> Iterator[str]:
+    """The names of the slots of a tree."""
+    if isinstance(tree, tuple | list):
+        for place, part in enumerate(tree):
+            yield from _names(part, f"{name}_{place}")
+    elif isinstance(tree, dict):
+        for key, part in tree.items():
+            yield from _names(part, f"{name}_{key}")
+    elif tree is not None:
+        yield name
 
 
 def _only_end(code: Lowered) -> tuple[int | None, End]:

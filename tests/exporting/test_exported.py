@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from compare import same
+from exported import as_tensors
 from torch import nn
 
 import d2s
@@ -15,14 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
 from adaptive_rnn import AdaptiveRNN
 from greedy_decode import decoder
-
-
-def as_tensors(answer):
-    """An answer with tensors in place of its numbers."""
-    if isinstance(answer, tuple | list):
-        return type(answer)(map(as_tensors, answer))
-    dtypes = {float: torch.float64, int: torch.int64, bool: torch.bool}
-    return torch.tensor(answer, dtype=dtypes[type(answer)]) if type(answer) in dtypes else answer
 
 
 def reloaded(target, input_spec, path):
