@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import D2SError
-from d2s.runtime.ir.program import leaves_of
+from d2s.runtime.ir.program import Call, leaves_of, map_tree, walk_ops
 from d2s.runtime.ir.sources import read
+from d2s.runtime.lowering.builder import DTYPES, number_tensor
 from d2s.runtime.lowering.ends import End, Slot, made_of
 from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import Lowered, lowered
@@ -46,7 +47,8 @@ class FunctionalModule(torch.nn.Module):
         if len(module.programs) != 1:
             raise D2SError(f"what is exported is one program, and here are {len(module.programs)}")
         executable = module.programs[0]
-        self._parameters, self._buffers, self._modules = module._parameters, module._buffers, module._modules
+        for table in ("_parameters", "_buffers", "_modules"):
+            self.__dict__[table] = dict(module.__dict__[table])
         self._lowered = lowered(optimised(executable.program))
         self._number, self._end = _only_end(self._lowered)
         self._sources = [entry.source for entry in executable.program.inputs]
@@ -55,8 +57,13 @@ class FunctionalModule(torch.nn.Module):
         self.examples = example_arguments(executable.guards, tuple(self.signature.parameters))
         with torch.no_grad():
             inputs = [one.detach() for one in self.inputs_for(self.examples)]
-            self._graph = graph_of(self._lowered.program, inputs).module
+            # Not the module: its constants would be state of this one.
+            self._compute = graph_of(self._lowered.program, inputs).module.forward
         self.forward = self._with_signature()
+
+    def calls(self) -> list[Call]:
+        """The calls of the program."""
+        return [op for op in walk_ops(self._lowered.program.body) if isinstance(op, Call)]
 
     @property
     def output_names(self) -> list[str]:
@@ -79,7 +86,7 @@ class FunctionalModule(torch.nn.Module):
     def _run(self, bound: inspect.BoundArguments) -> Any:
         bound.apply_defaults()
         inputs = self.inputs_for(bound.arguments)
-        values = list(self._graph(*inputs))
+        values = list(self._compute(*inputs))
         if self._number is not None:
             self._require(values.pop(0) == self._number, values, "the program raises an exception")
         if self._lowered.is_checked:
@@ -87,7 +94,8 @@ class FunctionalModule(torch.nn.Module):
         last = len(values) - self._lowered.is_checked
         for place, new in zip(self._lowered.written, values[last - len(self._lowered.written) : last], strict=True):
             inputs[place].copy_(new)
-        return made_of(self._end.tree, values, tensors=True)
+        answer = made_of(self._end.tree, values, tensors=True)
+        return map_tree(lambda leaf: number_tensor(leaf) if type(leaf) in DTYPES else leaf, answer)
 
 
 def _names(tree: Any, name: str) -> Iterator[str]:
@@ -114,6 +122,6 @@ def _only_end(code: Lowered) -> tuple[int | None, End]:
     number, end = returning[0]
     if end.writes:
         raise LoweringError(f"a change of {end.writes[0].source}, which is no tensor, can't be exported")
-    if any(not isinstance(leaf, Slot) and leaf is not None for leaf in leaves_of(end.tree)):
+    if not all(isinstance(leaf, Slot) or leaf is None or type(leaf) in DTYPES for leaf in leaves_of(end.tree)):
         raise LoweringError("a result that is no tensor and no number can't be exported")
     return number if len(code.ends) > 1 else None, end

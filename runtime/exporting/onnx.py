@@ -9,6 +9,7 @@ import torch
 from d2s.runtime.errors import D2SError
 from d2s.runtime.exporting.functional import FunctionalModule
 from d2s.runtime.exporting.pt2 import exported
+from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.torch_internals import onnx_model
 
 # No tensor has an element there.
@@ -26,10 +27,13 @@ def model_of(module: FunctionalModule) -> Any:
     """The program of a module, made to `fail_at_an_index`, as a checked `onnx.ModelProto`.
 
     Raises:
-        D2SError: an operator of it has no translation.
+        D2SError: an operator of it has no translation, or draws random numbers, which no runtime draws as torch does.
     """
     import onnx
 
+    for op in module.calls():
+        if op.effects.random:
+            raise LoweringError("random draws differ in other runtimes: they can't be exported to ONNX", op.location)
     program = exported(module)
     try:
         model = onnx_model(program, module.output_names)

@@ -121,6 +121,11 @@ def number_type(kind: type) -> TensorType:
     return TensorType(DTYPES[kind], ())
 
 
+def number_tensor(number: Any) -> torch.Tensor:
+    """The tensor that stands for a number."""
+    return torch.full((), number, dtype=DTYPES[type(number)])
+
+
 def as_tensor(into: Expander, leaf: Tree, dtype: torch.dtype) -> Value:
     """A number, constant or not, as a 0-dim tensor."""
     kind = TensorType(dtype, ())

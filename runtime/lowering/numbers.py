@@ -20,6 +20,7 @@ from d2s.runtime.ir.program import (
     Call,
     Condition,
     Continue,
+    If,
     Op,
     Program,
     PythonType,
@@ -84,7 +85,17 @@ class _Numbers(Expander):
 
     def op(self, op: Op) -> Op:
         made = super().op(op)
+        if isinstance(made, If):
+            return replace(made, condition=self._truth(made.condition))
         return replace(made, inits=self._tensors(made.inits)) if isinstance(made, While) else made
+
+    def _truth(self, condition: Value) -> Value:
+        """The condition of a branch as a tensor of one bool."""
+        kind = condition.type
+        if isinstance(kind, TensorType) and kind.shape:
+            scalar = TensorType(kind.dtype, (), kind.device)
+            condition = self.call(torch.Tensor.reshape, condition, (), to=scalar)
+        return as_tensor(self, condition, torch.bool)
 
     def expand(self, op: Op) -> Op | None:
         if not isinstance(op, Call):

@@ -10,7 +10,7 @@ import torch
 
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Program, Write, walk_ops
-from d2s.runtime.lowering.builder import DTYPES
+from d2s.runtime.lowering.builder import number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
@@ -41,7 +41,7 @@ class Lowered:
 
     def tensors(self, inputs: Sequence[Any]) -> list[torch.Tensor]:
         """The inputs of the program, with tensors for the numbers among those of the program it was made of."""
-        return [one if isinstance(one, torch.Tensor) else _tensor(one) for one in inputs]
+        return [one if isinstance(one, torch.Tensor) else number_tensor(one) for one in inputs]
 
     def is_view(self, place: int) -> bool:
         """Whether a returned value is left aside, for it is an input or a view of one."""
@@ -63,10 +63,6 @@ class Lowered:
         found = [identified(one, value, values, inputs) for one, value in zip(self.identities, values, strict=False)]
         answer, *written = made_of((end.tree, *(write.value for write in end.writes)), found[first:])
         return answer, end.writes, tuple(written)
-
-
-def _tensor(number: Any) -> torch.Tensor:
-    return torch.tensor(number, dtype=DTYPES[type(number)])
 
 
 def lowered(program: Program) -> Lowered:
