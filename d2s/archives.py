@@ -1,17 +1,20 @@
-"""The commands on saved programs: `d2s save`, `d2s inspect` of an archive, and `d2s rescue`."""
+"""The commands on files of programs: `d2s save`, `d2s export`, `d2s inspect` of an archive, and `d2s rescue`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from d2s.commands import as_it_was, show_text, telling_failures
 from d2s.dynamic import to_dynamic, to_source, weights_beside
 from d2s.errors import D2SError
+from d2s.exporting import to_aoti, to_exported, to_onnx
 from d2s.foreign import from_exported, from_torchscript
+from d2s.runtime.archive.atomic import whole_file
 from d2s.runtime.ir.program import raises
 from d2s.runtime.standalone.module import StaticModule
 from d2s.saving import captured, load, save
@@ -25,13 +28,43 @@ def save_target(target: str, inputs: Sequence[str], path: Path) -> None:
         D2SError: it can't be captured, or not be saved; there is no such folder.
     """
     _require_folder(path)
-    arguments, specs = parse_inputs(inputs)
-    given = [argument if spec is None else spec for argument, spec in zip(arguments, specs, strict=True)]
     with telling_failures(target):
-        module = captured(as_it_was(target), given)
+        module = captured(as_it_was(target), _specified(inputs))
         if raises(module.programs[0].program.body):
-            module(*arguments)
+            module(*parse_inputs(inputs)[0])
         save(module, path)
+
+
+def export_target(target: str, inputs: Sequence[str], kind: str, path: Path) -> None:
+    """Capture a target for these inputs, a module in eval mode, and write it for another runtime.
+
+    Raises:
+        D2SError: it can't be captured, or not be exported; there is no such folder.
+    """
+    if kind == "d2s":
+        save_target(target, inputs, path)
+        return
+    _require_folder(path)
+    with telling_failures(target):
+        thing = as_it_was(target)
+        if isinstance(thing, torch.nn.Module):
+            thing.eval()
+        EXPORTERS[kind](thing, path, _specified(inputs))
+
+
+def _write_exported(thing: Any, path: Path, input_spec: Sequence[Any]) -> None:
+    program = to_exported(thing, input_spec)
+    with whole_file(path) as file:
+        torch.export.save(program, file)
+
+
+EXPORTERS: dict[str, Callable[..., None]] = {"pt2": _write_exported, "aoti": to_aoti, "onnx": to_onnx, "d2s": save}
+
+
+def _specified(inputs: Sequence[str]) -> list[Any]:
+    """An entry for each argument: a specification, or the argument."""
+    arguments, specs = parse_inputs(inputs)
+    return [argument if spec is None else spec for argument, spec in zip(arguments, specs, strict=True)]
 
 
 def show_archive(path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from d2s.archives import rescue, save_target, show_archive
+from d2s.archives import EXPORTERS, export_target, rescue, save_target, show_archive
 from d2s.commands import run, show_explanation, show_stages
 from d2s.conversion import headed
 from d2s.errors import D2SError
@@ -55,6 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(saving, _TARGET)
     saving.add_argument("-o", "--output", type=Path, metavar="OUT.d2s", required=True, help="the archive")
     saving.set_defaults(command=lambda options: save_target(options.target, options.input, options.output))
+    exporting = commands.add_parser("export", help="write a target for other runtimes; a module in eval mode")
+    _add_target(exporting, _TARGET)
+    exporting.add_argument(
+        "--to",
+        choices=sorted(EXPORTERS),
+        required=True,
+        help="ONNX, an ExportedProgram, an AOTInductor package, or an archive of d2s",
+    )
+    exporting.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="the file")
+    exporting.set_defaults(
+        command=lambda options: export_target(options.target, options.input, options.to, options.output)
+    )
     rescuing = commands.add_parser("rescue", help="write a static graph as ordinary, readable PyTorch code")
     rescuing.add_argument("file", type=Path, help="a .pt file of TorchScript, a .pt2 of torch.export, or a .d2s")
     rescuing.add_argument(
