@@ -23,7 +23,6 @@ from d2s.runtime.ir.program import (
     Tree,
     Value,
     ValueType,
-    While,
 )
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.lowering.refusing import LoweringError
@@ -71,10 +70,6 @@ class Expander(Rewriter):
         """The last of the ops in place of an op; None if all have been added."""
         return self.op(op)
 
-    def trip(self, op: While) -> tuple[Block, Block]:
-        """The test and the body of a loop."""
-        return self.block(op.test), self.block(op.body)
-
     def value(self, value: Value) -> Value:
         """What stands for a value."""
         return self._instead.get(value, value)
@@ -114,6 +109,11 @@ class Expander(Rewriter):
     def refusal(self, reason: str) -> LoweringError:
         """The error for what can't be lowered here."""
         return LoweringError(reason, self._location)
+
+
+def is_number(kind: ValueType) -> bool:
+    """Whether what is of this type is a number of Python that has a tensor in its place."""
+    return isinstance(kind, PythonType) and kind.python_type in DTYPES
 
 
 def number_type(kind: type) -> TensorType:

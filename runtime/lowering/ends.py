@@ -29,14 +29,13 @@ from d2s.runtime.ir.program import (
     terminator_tree,
     values_in,
 )
+from d2s.runtime.lowering.builder import DTYPES, is_number
 from d2s.runtime.lowering.refusing import LoweringError
-
-NUMBERS = (bool, int, float)
 
 
 def is_lowered(kind: ValueType) -> bool:
     """Whether a lowered program has values of this type: tensors, and numbers."""
-    return isinstance(kind, TensorType) or (isinstance(kind, PythonType) and kind.python_type in NUMBERS)
+    return isinstance(kind, TensorType) or is_number(kind)
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class _Leaf:
             if not is_lowered(leaf.type):
                 raise LoweringError(f"an object of {leaf.type} that the program makes can't be lowered")
             return self._slot(leaf, leaf, leaf.type)
-        if self._ends.are_several and type(leaf) in NUMBERS:
+        if self._ends.are_several and type(leaf) in DTYPES:
             return self._slot((type(leaf), repr(leaf)), leaf, PythonType(type(leaf)))
         return leaf
 

@@ -63,11 +63,7 @@ class Evaluation:
 
     def given(self, values: Sequence[Value], environment: Environment) -> Tensors:
         """What the functions of a branch or a loop are given for values; it shares no memory with each other."""
-        found: list[Any] = []
-        for one in (environment[value] for value in values):
-            others = [storage_key(other) for other in found if isinstance(other, torch.Tensor)]
-            found.append(one.clone() if isinstance(one, torch.Tensor) and storage_key(one) in others else one)
-        return tuple(found)
+        return _in_own_memory([environment[value] for value in values], ())
 
     def program(self, program: Program, inputs: Tensors) -> Tensors:
         """What a program returns for inputs."""
@@ -164,12 +160,18 @@ def _ends_with(block: Block) -> list[Any]:
 
 def apart(values: Sequence[torch.Tensor], others: Sequence[Any]) -> tuple[torch.Tensor, ...]:
     """The same tensors, contiguous, that share no memory with others or with each other."""
+    return _in_own_memory([value.contiguous() for value in values], others)
+
+
+def _in_own_memory(values: Sequence[Any], others: Sequence[Any]) -> Tensors:
+    """Values, with copies of the tensors that share memory with others or with those before them."""
     taken = {storage_key(one) for one in others if isinstance(one, torch.Tensor)}
-    made: list[torch.Tensor] = []
+    made: list[Any] = []
     for value in values:
-        tensor = value.contiguous()
-        made.append(tensor.clone() if storage_key(tensor) in taken else tensor)
-        taken.add(storage_key(made[-1]))
+        is_taken = isinstance(value, torch.Tensor) and storage_key(value) in taken
+        made.append(value.clone() if is_taken else value)
+        if isinstance(value, torch.Tensor):
+            taken.add(storage_key(made[-1]))
     return tuple(made)
 
 

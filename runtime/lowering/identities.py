@@ -127,18 +127,14 @@ class _Identities(Expander):
 
     def _view(self, value: Value, returned: list[Tree]) -> View:
         """How a value is a view of an input; what else is needed for it is `returned` too."""
-        calls: list[Call] = []
-        while value not in self._inputs:
-            call = self._origins.definitions.get(value)
-            if call is None or len(call.effects.aliases) != 1 or call.result != value:
-                raise self.refusal("a result that may be a view of an argument can't be lowered")
-            calls.insert(0, call)
-            (value,) = call.effects.aliases
+        calls, root = self._origins.path(value), self._origins.root(value)
+        if root not in self._inputs or not all(isinstance(call.result, Value) for call in calls):
+            raise self.refusal("a result that may be a view of an argument can't be lowered")
         bases = {one for call in calls for one in call.effects.aliases}
         needed = [one for call in calls for one in call.operands if one not in bases]
         places = {one: len(returned) + place for place, one in enumerate(dict.fromkeys(needed))}
         returned.extend(places)
-        return View(self._inputs.index(value), calls, places)
+        return View(self._inputs.index(root), calls, places)
 
     def _number(self, leaf: Tree) -> Value:
         """The number of the input that a value is."""

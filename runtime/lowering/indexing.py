@@ -7,6 +7,7 @@ torch.Tensor.__setitem__(t3, t4, t6)                    ->    t7 = select_at(t3,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,8 +66,7 @@ class _Indexing(Expander):
         known = tuple(_EVERYTHING if _is_index(one) else one for one in parts)
         view, places = tensor, [one for one in parts if type(one) is not int]
         if any(one != _EVERYTHING for one in known):
-            shape = _shape(tensor.type.shape, known)
-            kind = TensorType(tensor.type.dtype, shape, tensor.type.device, tensor.type.requires_grad)
+            kind = replace(tensor.type, shape=_shape(tensor.type.shape, known))
             view = self.view(torch.Tensor.__getitem__, tensor, known, to=kind)
         for dimension in reversed(range(len(places))):
             if _is_index(places[dimension]):
@@ -96,8 +96,8 @@ class _Indexing(Expander):
         first = as_tensor(self, 0, torch.int64) if isinstance(size, Value) else 0
         inside = self.call(torch.clamp, place, first, last, to=_INDEX)
         check(self, self.call(torch.eq, inside, place, to=TRUTH), "an index out of range")
-        shape = [*tensor.type.shape[:dimension], *tensor.type.shape[dimension + 1 :]]
-        kind = TensorType(tensor.type.dtype, tuple(shape), tensor.type.device, tensor.type.requires_grad)
+        shape = (*tensor.type.shape[:dimension], *tensor.type.shape[dimension + 1 :])
+        kind = replace(tensor.type, shape=shape)
         return self.view(select_at, tensor, dimension, inside, to=kind)
 
 

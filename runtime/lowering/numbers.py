@@ -23,19 +23,17 @@ from d2s.runtime.ir.program import (
     If,
     Op,
     Program,
-    PythonType,
     Return,
     TensorType,
     Terminator,
     Tree,
     Value,
-    ValueType,
     While,
     Yield,
     map_tree,
 )
 from d2s.runtime.lowering.arithmetic import arithmetic
-from d2s.runtime.lowering.builder import DTYPES, Expander, as_tensor, number_type
+from d2s.runtime.lowering.builder import DTYPES, Expander, as_tensor, is_number, number_type
 from d2s.runtime.lowering.scalars import scalar_dtype
 
 _SIZES = (torch.Tensor.shape.__get__, torch.Tensor.size, torch.Tensor.numel, torch.numel, torch.Tensor.dim)
@@ -50,11 +48,6 @@ def with_tensor_numbers(program: Program) -> Program:
         LoweringError: a number goes to what takes no tensor, or is made by what gives none.
     """
     return _Numbers(program).program(program)
-
-
-def is_number(kind: ValueType) -> bool:
-    """Whether what is of this type is a number of Python that has a tensor in its place."""
-    return isinstance(kind, PythonType) and kind.python_type in DTYPES
 
 
 class _Numbers(Expander):

@@ -11,7 +11,7 @@ class Origins:
 
     def __init__(self, program: Program):
         self._found: dict[Value, frozenset[Value]] = {}
-        self.definitions: dict[Value, Call] = {}
+        self._definitions: dict[Value, Call] = {}
         for entry in program.inputs:
             self._found[entry.value] = frozenset([entry.value])
         ops = list(walk_ops(program.body))
@@ -27,9 +27,16 @@ class Origins:
 
     def root(self, value: Value) -> Value:
         """The value that one is a view of, by calls alone: what a branch or a loop gives is a root."""
-        while (call := self.definitions.get(value)) is not None and len(call.effects.aliases) == 1:
+        path = self.path(value)
+        return path[0].effects.aliases[0] if path else value
+
+    def path(self, value: Value) -> list[Call]:
+        """The calls that make a view of its root, in order."""
+        found: list[Call] = []
+        while (call := self._definitions.get(value)) is not None and len(call.effects.aliases) == 1:
+            found.insert(0, call)
             (value,) = call.effects.aliases
-        return value
+        return found
 
     def written(self, *blocks: Block) -> list[Value]:
         """The roots of what is written in blocks, each once."""
@@ -48,6 +55,6 @@ class Origins:
                 self._found[value] = self._found.get(value, frozenset()) | self.of(sources)
             return
         for value in op.results:
-            self.definitions[value] = op
+            self._definitions[value] = op
             if is_tensor(value.type):
                 self._found[value] = self.of(op.effects.aliases) if op.effects.aliases else frozenset([value])

@@ -102,11 +102,9 @@ class _Regions(Expander):
         used = [value for value in op_uses(op) if self._origins.root(value) == root]
         if isinstance(op, While):
             self._check_test(op, root)
-        base = used[0] if len(used) == 1 else root
-        views: dict[Call, None] = {}
-        for value in used:
-            views.update(dict.fromkeys(self._path(base, value)))
-        return _Written(base, list(views))
+        if len(used) == 1:
+            return _Written(used[0], [])
+        return _Written(root, list(dict.fromkeys(call for value in used for call in self._origins.path(value))))
 
     def _check_test(self, op: While, root: Value) -> None:
         """A test writes nothing, and gives the body no view of memory that the body writes."""
@@ -117,15 +115,6 @@ class _Regions(Expander):
         views = {value for call in inside for value in call.results if self._origins.root(value) == root}
         if views.intersection(free_values(op.body)):
             raise LoweringError("a view from the test of a loop that writes can't be lowered", op.location)
-
-    def _path(self, base: Value, view: Value) -> list[Call]:
-        """The calls that make a view of a value, in order."""
-        found: list[Call] = []
-        while view != base:
-            call = self._origins.definitions[view]
-            found.insert(0, call)
-            (view,) = call.effects.aliases
-        return found
 
     # -------------------------------------------------------------- the op
 

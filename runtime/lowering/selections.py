@@ -9,7 +9,7 @@ After a write to the base, or to another view of it, the copies that are used la
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -72,8 +72,7 @@ class _Selections(Expander):
         kind = copy.base.type
         assert isinstance(kind, TensorType)
         shape = (*kind.shape[: copy.dimension], 1, *kind.shape[copy.dimension + 1 :])
-        to = TensorType(kind.dtype, shape, kind.device, kind.requires_grad)
-        return self.call(torch.index_select, copy.base, copy.dimension, copy.row, to=to)
+        return self.call(torch.index_select, copy.base, copy.dimension, copy.row, to=replace(kind, shape=shape))
 
     def _share(self, written: Value, place: int) -> None:
         """Have a write be seen in the bases of what is written, and in the other copies of them."""
@@ -95,12 +94,8 @@ class _Selections(Expander):
 
     def _above(self, value: Value) -> list[_Copy]:
         """The copies that a value is in or is a view of, the innermost first."""
-        found = []
-        while (call := self._origins.definitions.get(value)) is not None and len(call.effects.aliases) == 1:
-            if value in self._copies:
-                found.append(self._copies[value])
-            (value,) = call.effects.aliases
-        return found
+        path = reversed(self._origins.path(value))
+        return [self._copies[result] for call in path for result in call.results if result in self._copies]
 
     def _is_needed(self, copy: _Copy, place: int) -> bool:
         """Whether a copy, or a view of it, is used after a place."""
