@@ -28,10 +28,11 @@ def save_target(target: str, inputs: Sequence[str], path: Path) -> None:
         D2SError: it can't be captured, or not be saved; there is no such folder.
     """
     _require_folder(path)
+    arguments, specs = parse_inputs(inputs)
     with telling_failures(target):
-        module = captured(as_it_was(target), _specified(inputs))
+        module = captured(as_it_was(target), _specified(arguments, specs))
         if raises(module.programs[0].program.body):
-            module(*parse_inputs(inputs)[0])
+            module(*arguments)
         save(module, path)
 
 
@@ -45,11 +46,12 @@ def export_target(target: str, inputs: Sequence[str], kind: str, path: Path) -> 
         save_target(target, inputs, path)
         return
     _require_folder(path)
+    given = _specified(*parse_inputs(inputs))
     with telling_failures(target):
         thing = as_it_was(target)
         if isinstance(thing, torch.nn.Module):
             thing.eval()
-        EXPORTERS[kind](thing, path, _specified(inputs))
+        EXPORTERS[kind](thing, path, given)
 
 
 def _write_exported(thing: Any, path: Path, input_spec: Sequence[Any]) -> None:
@@ -58,12 +60,11 @@ def _write_exported(thing: Any, path: Path, input_spec: Sequence[Any]) -> None:
         torch.export.save(program, file)
 
 
-EXPORTERS: dict[str, Callable[..., None]] = {"pt2": _write_exported, "aoti": to_aoti, "onnx": to_onnx, "d2s": save}
+EXPORTERS: dict[str, Callable[..., None]] = {"pt2": _write_exported, "aoti": to_aoti, "onnx": to_onnx}
 
 
-def _specified(inputs: Sequence[str]) -> list[Any]:
+def _specified(arguments: Sequence[Any], specs: Sequence[Any]) -> list[Any]:
     """An entry for each argument: a specification, or the argument."""
-    arguments, specs = parse_inputs(inputs)
     return [argument if spec is None else spec for argument, spec in zip(arguments, specs, strict=True)]
 
 

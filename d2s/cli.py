@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(exporting, _TARGET)
     exporting.add_argument(
         "--to",
-        choices=sorted(EXPORTERS),
+        choices=sorted([*EXPORTERS, "d2s"]),
         required=True,
         help="ONNX, an ExportedProgram, an AOTInductor package, or an archive of d2s",
     )

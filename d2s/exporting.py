@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from torch.export import ExportedProgram
 
 from d2s.errors import D2SError
@@ -57,8 +56,7 @@ def to_aoti(fn_or_module: Any, path: str | os.PathLike[str], input_spec: Sequenc
     program = to_exported(fn_or_module, input_spec)
     with TemporaryDirectory() as folder:
         package = Path(folder) / "program.pt2"
-        with torch.no_grad():
-            write_package(program, str(package))
+        write_package(program, str(package))
         with whole_file(path) as file, package.open("rb") as made:
             shutil.copyfileobj(made, file)
 

@@ -420,12 +420,15 @@ class TracedGraph:
 def traced_graph(
     function: Callable[..., Any], inputs: Sequence[torch.Tensor], shapes: Sequence[tuple[int | None, ...]]
 ) -> TracedGraph:
-    """The graph of a function for tensors like these; None in a shape is a size that stays free."""
+    """The graph of a function for tensors like these; None in a shape is a size that stays free.
+
+    It is traced without gradients, but where the function turns them on.
+    """
     world = ShapeEnv()
     mode = FakeTensorMode(shape_env=world)
     with without_recording():
         fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
-        with mode:
+        with mode, torch.no_grad():
             return TracedGraph(make_fx(function)(*fakes), world, fakes)
 
 
@@ -453,7 +456,7 @@ def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callab
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
-    with config.patch({"cpp_wrapper": True, **_INDUCTOR}):
+    with config.patch({"cpp_wrapper": True, **_INDUCTOR}), torch.no_grad():
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
 
 
@@ -461,7 +464,8 @@ def write_package(program: torch.export.ExportedProgram, path: str) -> None:
     """Write an exported program, compiled, as an AOTInductor package; the path has to end in `.pt2`."""
     from torch._inductor import aoti_compile_and_package
 
-    aoti_compile_and_package(program, package_path=path, inductor_configs=_INDUCTOR)
+    with torch.no_grad():
+        aoti_compile_and_package(program, package_path=path, inductor_configs=_INDUCTOR)
 
 
 def onnx_model(program: torch.export.ExportedProgram, outputs: Sequence[str]) -> Any:

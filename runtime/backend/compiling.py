@@ -45,8 +45,7 @@ def compiled_program(program: Program, tensors: Sequence[torch.Tensor]) -> Graph
     Raises:
         LoweringError: it can't be.
     """
-    with torch.no_grad():
-        return compiled_trace(graph_of(program, tensors), tensors)
+    return compiled_trace(graph_of(program, tensors), tensors)
 
 
 def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Graph:
@@ -56,8 +55,7 @@ def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Grap
         LoweringError: Inductor can't.
     """
     try:
-        with torch.no_grad():
-            run = compiled_graph(traced, tensors)
+        run = compiled_graph(traced, tensors)
     except Exception as error:
         # Inductor is large: whatever it stumbles over, the program still runs.
         _log.debug("Inductor failed", exc_info=error)

@@ -13,7 +13,7 @@ from d2s.runtime.ir.program import Call, leaves_of, map_tree, walk_ops
 from d2s.runtime.ir.sources import read
 from d2s.runtime.lowering.builder import DTYPES, number_tensor
 from d2s.runtime.lowering.ends import End, Slot, made_of
-from d2s.runtime.lowering.graph import graph_of
+from d2s.runtime.lowering.graph import graph_of, shapes_of
 from d2s.runtime.lowering.pipeline import Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
@@ -52,13 +52,11 @@ class FunctionalModule(torch.nn.Module):
         self._lowered = lowered(optimised(executable.program))
         self._number, self._end = _only_end(self._lowered)
         self._sources = [entry.source for entry in executable.program.inputs]
-        self.types = [entry.value.type for entry in executable.program.inputs]
+        self.shapes = shapes_of(self._lowered.program)
         self.signature = module.d2s_signature
         self.examples = example_arguments(executable.guards, tuple(self.signature.parameters))
-        with torch.no_grad():
-            inputs = [one.detach() for one in self.inputs_for(self.examples)]
-            # Not the module: its constants would be state of this one.
-            self._compute = graph_of(self._lowered.program, inputs).module.forward
+        # Not the module: its constants would be state of this one.
+        self._compute = graph_of(self._lowered.program, self.inputs_for(self.examples)).module.forward
         self.forward = self._with_signature()
 
     def calls(self) -> list[Call]:
@@ -91,9 +89,7 @@ class FunctionalModule(torch.nn.Module):
             self._require(values.pop(0) == self._number, values, "the program raises an exception")
         if self._lowered.is_checked:
             self._require(values[-1], values, "the program can't go on: an index out of range, or a number too large")
-        last = len(values) - self._lowered.is_checked
-        for place, new in zip(self._lowered.written, values[last - len(self._lowered.written) : last], strict=True):
-            inputs[place].copy_(new)
+        self._lowered.write(values, inputs)
         answer = made_of(self._end.tree, values, tensors=True)
         return map_tree(lambda leaf: number_tensor(leaf) if type(leaf) in DTYPES else leaf, answer)
 

@@ -14,8 +14,8 @@ def exported(module: FunctionalModule) -> ExportedProgram:
     """The program of a module, with sizes that it leaves free."""
     arguments = tuple(module.examples[name] for name in module.signature.parameters)
     shapes = torch.export.ShapesCollection()
-    for value, kind in zip(module.inputs_for(module.examples), module.types, strict=True):
-        free = {place: Dim.DYNAMIC for place, size in enumerate(getattr(kind, "shape", ())) if size is None}
+    for value, shape in zip(module.inputs_for(module.examples), module.shapes, strict=True):
+        free = {place: Dim.DYNAMIC for place, size in enumerate(shape) if size is None}
         if free:
             shapes[value] = free
     found: Any = shapes.dynamic_shapes(module, arguments)

@@ -47,6 +47,12 @@ class Lowered:
         """Whether a returned value is left aside, for it is an input or a view of one."""
         return place < len(self.identities) and isinstance(self.identities[place], View)
 
+    def write(self, values: Sequence[Any], inputs: Sequence[torch.Tensor]) -> None:
+        """Have the inputs that the program writes be what it returned for them."""
+        last = len(values) - self.is_checked
+        for place, new in zip(self.written, values[last - len(self.written) : last], strict=True):
+            inputs[place].copy_(new)
+
     def answer(self, values: Sequence[Any], inputs: Sequence[torch.Tensor]) -> Answer:
         """What a call gives: the answer, the writes that it leaves, and their values. Tensors are written here.
 
@@ -57,9 +63,7 @@ class Lowered:
         end = self.ends[int(values[0]) if first else 0]
         if end.raises or (self.is_checked and not values[-1]):
             raise Unlowered
-        last = len(values) - self.is_checked
-        for place, new in zip(self.written, values[last - len(self.written) : last], strict=True):
-            inputs[place].copy_(new)
+        self.write(values, inputs)
         found = [identified(one, value, values, inputs) for one, value in zip(self.identities, values, strict=False)]
         answer, *written = made_of((end.tree, *(write.value for write in end.writes)), found[first:])
         return answer, end.writes, tuple(written)
