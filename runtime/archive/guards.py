@@ -11,7 +11,7 @@ from d2s.runtime.archive.fields import Fields
 from d2s.runtime.archive.targets import name_of
 from d2s.runtime.archive.trees import Trees, device_named, encode_tree, function_named, shown, thing_of_torch
 from d2s.runtime.errors import D2SError, LoadError
-from d2s.runtime.ir.program import PythonType, TensorType, ValueType
+from d2s.runtime.ir.program import PythonType, TensorType, ValueType, is_differentiable
 from d2s.runtime.ir.sources import Argument, Attribute, Item, Member, Source
 from d2s.runtime.recording.guards import Check, Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
 
@@ -218,7 +218,7 @@ def _decode_tensor(fields: Fields) -> IsTensor:
         whole = all(type(step) is int and 0 <= step < _MOST_ELEMENTS for step in strides)
         if not whole or len(strides) != len(kind.shape) or None in kind.shape:
             raise LoadError("the strides of a tensor don't fit its shape")
-    if kind.requires_grad and not (kind.dtype.is_floating_point or kind.dtype.is_complex):
+    if kind.requires_grad and not is_differentiable(kind.dtype):
         raise LoadError(f"a tensor of {kind.dtype} has no gradient")
     return IsTensor(
         cls,

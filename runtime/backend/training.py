@@ -10,11 +10,11 @@ import torch
 
 from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace
-from d2s.runtime.ir.program import Program, Return, TensorType, Value, leaves_of
-from d2s.runtime.lowering.dependence import BITS, Word, with_dependence_returned
+from d2s.runtime.ir.program import Program, Return, leaves_of
+from d2s.runtime.lowering.dependence import BITS, Word, may_have_gradients, with_dependence_returned
 from d2s.runtime.lowering.pipeline import Answer, Lowered
 from d2s.runtime.lowering.refusing import LoweringError
-from d2s.runtime.lowering.training import backward_graph_of
+from d2s.runtime.lowering.training import backward_graph_of, gradients_of, spread
 from d2s.runtime.lowering.trips import with_trips_returned
 from d2s.runtime.passes.verify import verify
 
@@ -65,8 +65,7 @@ class Pair:
         for graph in self.backward:
             if graph.fits(operands):
                 return graph
-        with torch.no_grad():
-            traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
+        traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
         self.backward.append(compiled_trace(traced, operands))
         return self.backward[-1]
 
@@ -96,8 +95,7 @@ class _Differentiable(torch.autograd.Function):
             found = _differentiable_gradients(pair, tensors, given)
         else:
             found = pair.gradients(tensors, ctx.values, given)
-        known = dict(zip(pair.wanted, found, strict=True))
-        return None, None, *(known.get(place) for place in range(len(tensors)))
+        return None, None, *spread(pair.wanted, found, len(tensors))
 
 
 def _differentiable_gradients(
@@ -105,11 +103,8 @@ def _differentiable_gradients(
 ) -> Sequence[torch.Tensor | None]:
     """Gradients that have gradients: those of the program, run as the "torch" backend runs it."""
     values = compile_program(pair.program).run(*tensors)[0]
-    found = [(values[place], one) for place, one in zip(pair.outputs, given, strict=True) if one is not None]
-    found = [(value, one) for value, one in found if value.requires_grad]
     sources = [tensors[place] for place in pair.wanted]
-    outputs, of_outputs = zip(*found, strict=True) if found else ((), ())
-    return torch.autograd.grad(outputs, sources, of_outputs, create_graph=True, allow_unused=True)
+    return gradients_of([values[place] for place in pair.outputs], given, sources, create_graph=True)
 
 
 class TrainingWay(Way):
@@ -123,7 +118,7 @@ class TrainingWay(Way):
             )
         wanted = [place for place, one in enumerate(tensors) if one.requires_grad]
         returned = self._returned(code.program)
-        floats = [place for place, one in enumerate(returned) if _is_float(one)]
+        floats = [place for place, one in enumerate(returned) if may_have_gradients(one)]
         program, words = with_dependence_returned(code.program, wanted, floats)
         outputs = [(place, found) for place, found in zip(floats, words, strict=True) if any(map(_may_be_set, found))]
         first = len(returned) - code.is_checked - len(code.written)
@@ -165,19 +160,11 @@ def _with_gradients(answer: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[A
     """An answer with the gradients of its sum."""
     outputs = [one for one in leaves_of(answer) if isinstance(one, torch.Tensor) and one.requires_grad]
     sources = [one for one in inputs if isinstance(one, torch.Tensor) and one.requires_grad]
-    if not outputs:
-        return answer, ()
-    ones = [torch.ones_like(one) for one in outputs]
-    return answer, torch.autograd.grad(outputs, sources, ones, allow_unused=True)
+    return answer, gradients_of(outputs, [torch.ones_like(one) for one in outputs], sources)
 
 
 def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone().requires_grad_(tensor.requires_grad)
-
-
-def _is_float(leaf: Any) -> bool:
-    kind = leaf.type if isinstance(leaf, Value) else None
-    return isinstance(kind, TensorType) and kind.dtype.is_floating_point
 
 
 def _may_be_set(word: Word) -> bool:

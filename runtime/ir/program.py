@@ -42,6 +42,11 @@ def _shape_text(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
 
 
+def is_differentiable(dtype: torch.dtype) -> bool:
+    """Whether a tensor of this dtype can have gradients."""
+    return dtype.is_floating_point or dtype.is_complex
+
+
 def covers_shape(known: Sequence[int | None], other: Sequence[int | None]) -> bool:
     """Whether a shape, in which None is any size, is also the other."""
     return len(known) == len(other) and all(size in (None, found) for size, found in zip(known, other, strict=True))

@@ -27,6 +27,7 @@ from d2s.runtime.ir.program import (
     Value,
     While,
     Yield,
+    is_differentiable,
     terminator_tree,
 )
 from d2s.runtime.lowering.builder import Expander, as_tensor, number_type
@@ -75,8 +76,10 @@ def with_dependence_returned(
     return replace(program, body=pass_.block(program.body, end)), words
 
 
-def _is_float(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and (value.type.dtype.is_floating_point or value.type.dtype.is_complex)
+def may_have_gradients(leaf: Tree) -> bool:
+    """Whether a leaf of a tree is a value that gradients may go through."""
+    kind = leaf.type if isinstance(leaf, Value) else None
+    return isinstance(kind, TensorType) and is_differentiable(kind.dtype)
 
 
 class _Dependence(Expander):
@@ -115,7 +118,7 @@ class _Dependence(Expander):
             root = self._origins.root(value)
             self._masks[root] = self._union([self.of(root), mask])
         for result in op.results:
-            if self._origins.root(result) == result and _is_float(result) and self._goes_on(op, result):
+            if self._origins.root(result) == result and may_have_gradients(result) and self._goes_on(op, result):
                 self._masks[result] = mask
 
     def _goes_on(self, op: Call, result: Value) -> bool:
@@ -163,7 +166,7 @@ class _Dependence(Expander):
                 masks.append([self.of(value) for value in terminator_tree(block.terminator)])
         results = list(op.results)
         for place, result in enumerate(op.results):
-            if not _is_float(result):
+            if not may_have_gradients(result):
                 continue
             words: list[Tree] = []
             for pair in zip(*(side[place] for side in masks), strict=True):
@@ -181,7 +184,7 @@ class _Dependence(Expander):
 
     def _loop(self, op: While) -> None:
         """A loop that carries the words which change from trip to trip."""
-        floats = [place for place, param in enumerate(op.params) if _is_float(param)]
+        floats = [place for place, param in enumerate(op.params) if may_have_gradients(param)]
         starts = {(place, word): known for place in floats for word, known in enumerate(self.of(op.inits[place]))}
         carried = [one for one, known in starts.items() if isinstance(known, Value)]
         while True:
@@ -197,7 +200,7 @@ class _Dependence(Expander):
         assert isinstance(test.terminator, Condition)
         left, results = list(test.terminator.exits), list(op.results)
         for result, mask in zip(op.results, exits, strict=True):
-            if _is_float(result):
+            if may_have_gradients(result):
                 self._masks[result] = tuple(self._exit(word, left, results) for word in mask)
         test.terminator = Condition(test.terminator.go_on, left)
         params, inits = [*op.params, *numbers.values()], [*op.inits, *self._numbers_of(starts, carried)]
@@ -208,7 +211,7 @@ class _Dependence(Expander):
         assert isinstance(op.body.terminator, Continue)
         with self._inside():
             for place, param in enumerate(op.params):
-                if _is_float(param):
+                if may_have_gradients(param):
                     self._masks[param] = tuple(words[place, word] for word in range(len(self._none)))
             test = self.block(op.test, lambda end: end)
             exits = [self.of(leaf) for leaf in op.exits]

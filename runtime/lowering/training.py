@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.program import Program, Return, Value
+from d2s.runtime.ir.program import Program, Return, Value, is_differentiable
 from d2s.runtime.lowering.graph import Environment, Evaluation, Function, Tensors, apart, shapes_of
 from d2s.runtime.lowering.origins import Origins
 from d2s.runtime.torch_internals import DispatchState, TracedGraph, cond_op, traced_graph, while_loop_op
@@ -89,8 +89,23 @@ def _has_gradients(values: Tensors) -> bool:
     return torch.is_grad_enabled() and any(isinstance(one, torch.Tensor) and one.requires_grad for one in values)
 
 
-def _is_float(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.dtype.is_floating_point
+def _may_have_gradients(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and is_differentiable(value.dtype)
+
+
+def gradients_of(
+    outputs: Sequence[torch.Tensor],
+    of_outputs: Sequence[torch.Tensor | None],
+    sources: Sequence[torch.Tensor],
+    create_graph: bool = False,
+) -> Sequence[torch.Tensor | None]:
+    """The gradients of sources from those of outputs, of which any may be None or have no history."""
+    pairs = zip(outputs, of_outputs, strict=True)
+    known = [(value, one) for value, one in pairs if one is not None and value.requires_grad]
+    if not known:
+        return [None] * len(sources)
+    values, given = zip(*known, strict=True)
+    return torch.autograd.grad(values, sources, given, create_graph=create_graph, allow_unused=True)
 
 
 def _derivative(function: Function, wanted: Sequence[int], outputs: Sequence[int], count: int) -> Function:
@@ -104,15 +119,8 @@ def _derivative(function: Function, wanted: Sequence[int], outputs: Sequence[int
             for place in wanted:
                 operands[place] = operands[place].detach().requires_grad_()
             made = function(*operands)
-            pairs = [(made[place], one) for place, one in zip(outputs, of_outputs, strict=True)]
-            pairs = [(value, one) for value, one in pairs if value.requires_grad]
             sources = [operands[place] for place in wanted]
-            if pairs:
-                found = torch.autograd.grad(
-                    [v for v, _ in pairs], sources, [one for _, one in pairs], allow_unused=True
-                )
-            else:
-                found = (None,) * len(sources)
+            found = gradients_of([made[place] for place in outputs], of_outputs, sources)
         filled = [torch.zeros_like(old) if one is None else one for old, one in zip(sources, found, strict=True)]
         return apart(filled, given)
 
@@ -130,19 +138,19 @@ class _Branch(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Tensors:
         test, *operands = ctx.operands
         wanted = [place for place, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
-        outputs = [place for place, one in enumerate(gradients) if _is_float(one)]
+        outputs = [place for place, one in enumerate(gradients) if _may_have_gradients(one)]
         sides = [_derivative(side, wanted, outputs, len(operands)) for side in ctx.sides]
         found = cond_op(test, *sides, (*operands, *apart([gradients[place] for place in outputs], operands)))
-        return (None, None, None, *_spread(wanted, found, len(operands)))
+        return (None, None, None, *spread(wanted, found, len(operands)))
 
 
 def _marked(ctx: Any, values: Sequence[torch.Tensor]) -> Tensors:
-    """The results of a function of autograd, of which only floats have gradients."""
-    ctx.mark_non_differentiable(*(one for one in values if not _is_float(one)))
+    """The results of a function of autograd, of which not all can have gradients."""
+    ctx.mark_non_differentiable(*(one for one in values if not _may_have_gradients(one)))
     return tuple(values)
 
 
-def _spread(places: Sequence[int], values: Sequence[Any], count: int) -> Tensors:
+def spread(places: Sequence[int], values: Sequence[Any], count: int) -> Tensors:
     """Values at their places among `count`, None at the others."""
     known = dict(zip(places, values, strict=True))
     return tuple(known.get(place) for place in range(count))
@@ -175,7 +183,7 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Tensors:
         body, count = ctx.body, ctx.count
         trips, saved, others = ctx.kept
-        floats = [place for place in range(count) if _is_float(saved[place])]
+        floats = [place for place in range(count) if _may_have_gradients(saved[place])]
         needed = [place for place, one in enumerate(ctx.needs_input_grad[3 + count :]) if one]
         sources = [*floats, *(count + place for place in needed)]
         derivative = _derivative(body, sources, floats, count + len(others))
@@ -196,5 +204,5 @@ class _Loop(torch.autograd.Function):
         start = [gradients[place] for place in floats]
         sums = [torch.zeros_like(others[place]) for place in needed]
         made = while_loop_op(go_on, trip, apart((trips - 1, *start, *sums), ()), (*saved, *others))
-        of_carried = _spread(floats, made[1 : 1 + len(floats)], count)
-        return (None, None, None, *of_carried, *_spread(needed, made[1 + len(floats) :], len(others)))
+        of_carried = spread(floats, made[1 : 1 + len(floats)], count)
+        return (None, None, None, *of_carried, *spread(needed, made[1 + len(floats) :], len(others)))

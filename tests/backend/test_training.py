@@ -1,11 +1,10 @@
 """Gradients through compiled programs are those of eager: of inputs and parameters, and None where they are None."""
 
 import copy
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from adaptive_rnn import AdaptiveRNN
 from compare import same
 from torch import nn
 
@@ -13,10 +12,6 @@ import d2s
 from d2s.runtime.backend import compiling
 from d2s.runtime.backend.training import TrainingWay
 from d2s.runtime.torch_internals import HIGHER_ORDER
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-from adaptive_rnn import AdaptiveRNN
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +150,27 @@ def test_sums_at_indices_in_branches():
 def test_what_nothing_was_computed_from_has_no_gradient():
     w = torch.ones(2)
     agrees(paths, *((torch.ones(2) * a, w * 2, w, w * 3) for a in (-1.0, 0.1, 4.0)))
+
+
+def turning(x, n):
+    z = torch.zeros(2, dtype=torch.complex64)
+    for _ in range(int(n)):
+        z = z * (0.5 + 0.2j) + torch.complex(x, x * 2)
+    return z.abs(), z
+
+
+def test_complex_numbers():
+    static = d2s.to_static(turning, full_graph=True, backend="inductor")
+    x = torch.tensor([1.0, 2.0])
+    for n in (0, 3):
+        found = []
+        for target in (turning, static):
+            leaf = x.clone().requires_grad_()
+            size, z = target(leaf, torch.tensor(n))
+            total = size.sum() + z.real.sum()
+            found.append((size.detach(), z.detach(), *torch.autograd.grad(total, leaf)) if n else (size, z))
+        assert same(found[0], found[1], 1e-5)
+    assert static.programs[0].not_compiled is None
 
 
 def test_gradients_of_gradients():
