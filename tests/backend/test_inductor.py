@@ -1,24 +1,19 @@
 """The "inductor" backend: the answers of eager from a compiled graph, else from the program itself."""
 
 import copy
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from compare import outcome, same
+from adaptive_rnn import AdaptiveRNN
+from compare import check_calls, outcome, same
+from greedy_decode import decoder
 
 import d2s
 from d2s.errors import D2SError
 from d2s.runtime.backend import compiling
 from d2s.runtime.backend.compiling import Way
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-from adaptive_rnn import AdaptiveRNN
-from greedy_decode import decoder
 
 
 @pytest.fixture
@@ -38,11 +33,7 @@ def graphs(monkeypatch):
 
 def agrees(static, function, *calls):
     """The number of programs, once the static function has done for each call what the function does."""
-    for args in calls:
-        theirs, mine = (copy.deepcopy(args) for _ in range(2))
-        want, got = outcome(function, *theirs), outcome(static, *mine)
-        assert same(want, got, 1e-6), f"{got} instead of {want}"
-        assert same(theirs, mine), f"arguments {mine} instead of {theirs}"
+    check_calls(function, static, calls, 1e-6)
     return static.programs
 
 

@@ -3,18 +3,14 @@
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import torch
+from adaptive_rnn import AdaptiveRNN
 from torch.utils import cpp_extension
 
 import d2s
 from d2s.errors import D2SError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-from adaptive_rnn import AdaptiveRNN
 
 CALLS = ((2, 0.9), (3, 0.0), (5, 0.99))
 IN_PYTHON = """

@@ -1,21 +1,15 @@
 """Programs as exported ones: saved, loaded and run they answer as eager does, on every branch and for free sizes."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from adaptive_rnn import AdaptiveRNN
 from compare import same
 from exported import as_tensors
+from greedy_decode import decoder
 from torch import nn
 
 import d2s
 from d2s.errors import D2SError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-from adaptive_rnn import AdaptiveRNN
-from greedy_decode import decoder
 
 
 def reloaded(target, input_spec, path):

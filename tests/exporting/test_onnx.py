@@ -1,22 +1,16 @@
 """Programs as models of ONNX: in onnxruntime they answer as eager does, on every branch and for free sizes."""
 
-import sys
-from pathlib import Path
-
 import onnx
 import onnxruntime
 import pytest
 import torch
+from adaptive_rnn import AdaptiveRNN
 from compare import same
 from exported import as_tensors
+from greedy_decode import decoder
 
 import d2s
 from d2s.errors import D2SError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-from adaptive_rnn import AdaptiveRNN
-from greedy_decode import decoder
 
 
 def session(target, input_spec, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -18,6 +19,15 @@ def outcome(function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
     except Exception as error:
         return type(error), str(error)
+
+
+def check_calls(function: Callable[..., Any], other: Callable[..., Any], calls: Any, tolerance: float = 0) -> None:
+    """Check that two functions return or raise the same for all of these arguments, and leave the same in them."""
+    for args in calls:
+        theirs, mine = (copy.deepcopy(args) for _ in range(2))
+        want, got = outcome(function, *theirs), outcome(other, *mine)
+        assert same(want, got, tolerance), f"{got} instead of {want}"
+        assert same(theirs, mine), f"arguments {mine} instead of {theirs}"
 
 
 def same(left: Any, right: Any, tolerance: float = 0) -> bool:

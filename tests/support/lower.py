@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from compare import outcome, same
+from compare import check_calls
 
 import d2s
 from d2s.runtime.backend.codegen import compile_program
@@ -50,11 +50,7 @@ def _lowered(function, args, options, compiled):
 def agrees(lower, function, *calls, **options):
     """A function by way of its lowered program, once it has done with all of these arguments what it does itself."""
     run = lower(function, *calls[0], **options)
-    for args in calls:
-        theirs, mine = _copies(args), _copies(args)
-        want, got = outcome(function, *theirs), outcome(run, *mine)
-        assert same(want, got), f"{got} instead of {want}"
-        assert same(theirs, mine), f"arguments {mine} instead of {theirs}"
+    check_calls(function, run, calls)
     return run
 
 
