@@ -128,8 +128,9 @@ class Evaluation:
             self._run_ops(op.body, inside)
             return apart(_filled(_values(_ends_with(op.body), inside), op.params), operands)
 
-        inits = apart(_filled(_values(op.inits, environment), op.params), ())
-        made = self.loop(test, body, inits, self.given(free, environment))
+        operands = self.given(free, environment)
+        inits = apart(_filled(_values(op.inits, environment), op.params), operands)
+        made = self.loop(test, body, inits, operands)
         inside = {**environment, **dict(zip(op.params, made, strict=True))}
         self._run_ops(op.test, inside)
         environment.update(zip(op.results, _values(op.exits, inside), strict=True))

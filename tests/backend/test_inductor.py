@@ -87,6 +87,20 @@ def test_sizes_stay_free_and_one_that_is_broadcast_has_a_graph_of_its_own(graphs
     assert 1 < len(program._run.inference._graphs) < 5
 
 
+def carried_from_a_view(x):
+    table = x * 2
+    row = table[0]
+    while row.sum() < 30:
+        row = row + table[1].relu() + 1
+    return row
+
+
+def test_a_loop_that_starts_with_a_part_of_what_it_uses(graphs):
+    calls = [(torch.randn(3, 4),), (torch.full((3, 4), 20.0),)]
+    (program,) = agrees(d2s.to_static(carried_from_a_view, backend="inductor"), carried_from_a_view, *calls)
+    assert None not in graphs and program.not_compiled is None
+
+
 def test_what_raises_does_so_as_itself(graphs):
     def f(x):
         if x.sum() < 0:
