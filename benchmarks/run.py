@@ -1,6 +1,6 @@
-"""Measures eager, d2s, torch.compile and torch.jit.script in one run, in turns, so that noise hits all of them alike.
+"""Measures d2s, eager and what else makes PyTorch fast in one run, in turns, so that noise hits all of them alike.
 
-Prints a table of ratios to eager and writes all figures as JSON. Run: make bench
+Prints tables of ratios to eager, writes all figures as JSON and draws them. Run: make bench
 """
 
 from __future__ import annotations
@@ -20,36 +20,47 @@ from typing import Any
 
 import torch
 from captures import capture_costs
-from cases import CASES, CONTENDERS, IDENTITY, Case, Layers, inference, instances, training_step
-from rich import box
-from rich.console import Console
+from cases import IDENTITY, SIZES, Case, Layers, inference, training_step
+from contenders import instances
 from rich.progress import track
-from rich.table import Table
+from tables import show
+from torch.utils._pytree import tree_leaves
 
 import d2s
 
 Step = Callable[[], Any]
+KINDS = {"inference": inference, "training": training_step}
 # The shortest time of one measurement, in seconds: short calls are repeated.
 SHORTEST = 0.002
-# Calls before measuring: torch.compile compiles again for a while.
-WARM_UP = 5
+# Calls before measuring: torch.compile compiles again for a while, and d2s tries whether compiled is faster.
+WARM_UP = 8
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="measurements of each contender")
     parser.add_argument("--cases", nargs="*", help="names of cases, if not all")
+    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES), help="sizes, if not all")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="if not both")
     parser.add_argument("--longest", type=int, default=10_000, help="most ops of a function that is captured")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the figures go")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of torch.jit, which is deprecated
-    chosen = [case for case in CASES if not options.cases or case.name in options.cases]
+    chosen = [
+        (case, size, kind)
+        for size in options.sizes
+        for case in SIZES[size]
+        for kind in options.kinds
+        if (not options.cases or case.name in options.cases) and (case.trains or kind == "inference")
+    ]
     with tempfile.TemporaryDirectory() as cache:
         # What torch.compile made in earlier runs is not to be found: the first result is to be the first.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         _import_all()
-        rows = [row for case in track(chosen, "measuring") for row in measure_case(case, options.rounds)]
+        rows = [
+            measure(case, kind, options.rounds) | {"size": size} for case, size, kind in track(chosen, "measuring")
+        ]
         costs = call_costs(options.rounds) | capture_costs(longest=options.longest)
     options.json.write_text(json.dumps({"machine": _machine(), "rows": rows, "costs": costs}, indent=1) + "\n")
     show(rows)
@@ -58,14 +69,9 @@ def main() -> None:
     print(f"all figures: {options.json}")
 
 
-def measure_case(case: Case, rounds: int) -> list[dict[str, Any]]:
-    """The rows of a case: inference, and a training step if it trains."""
-    ways = {"inference": inference} | ({"training": training_step} if case.trains else {})
-    return [measure(case, name, way, rounds) for name, way in ways.items()]
-
-
-def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict[str, Any]:
+def measure(case: Case, kind: str, rounds: int) -> dict[str, Any]:
     """Time to the first result, and medians: of the time of a call, and of its ratio to eager's in the same round."""
+    way = KINDS[kind]
     torch.manual_seed(0)
     inputs = case.inputs()
     torch.compiler.reset()
@@ -73,7 +79,7 @@ def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict
     steps: dict[str, Step] = {}
     failures: dict[str, str] = {}
     want: Any = None
-    for name, model in instances(case).items():
+    for name, model in instances(case, kind).items():
         try:
             if isinstance(model, Exception):
                 raise model
@@ -85,11 +91,13 @@ def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict
             answer = step()
             first[name] = time.perf_counter() - start
             want = answer if want is None else want
-            torch.testing.assert_close(answer, want)
+            _check(answer, want)
             for _ in range(WARM_UP):
                 step()
             steps[name] = step
         except Exception as error:
+            if name == "eager":
+                raise
             failures[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     times = _in_turns(steps, rounds)
     return {
@@ -107,7 +115,7 @@ def measure(case: Case, kind: str, way: Callable[..., Any], rounds: int) -> dict
 
 def call_costs(rounds: int) -> dict[str, float]:
     """What calls cost besides the work: an identity function's over eager's, and the guards of a deep module."""
-    row = measure(IDENTITY, "inference", lambda model, inputs: model(*inputs), rounds)
+    row = measure(IDENTITY, "inference", rounds)
     eager = row["seconds"]["eager"]
     found = {
         f"call of an identity function, {name}, us": (seconds - eager) * 1e6
@@ -120,6 +128,15 @@ def call_costs(rounds: int) -> dict[str, float]:
     entry = forward.programs[0].inputs_for
     times = _in_turns({"eager": lambda: None, "guards": lambda: entry(deep, x)}, rounds)
     return found | {"guards of 100 layers, us": statistics.median(times["guards"]) * 1e6}
+
+
+def _check(answer: Any, want: Any) -> None:
+    """Raise unless two answers are equal; a number may be a tensor in one of them, None is no gradient."""
+    for one, other in zip(tree_leaves(answer), tree_leaves(want), strict=True):
+        if other is None:
+            assert one is None, "a gradient of what eager has none of"
+            continue
+        torch.testing.assert_close(torch.as_tensor(one), torch.as_tensor(other), rtol=1e-4, atol=1e-4)
 
 
 def _in_turns(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
@@ -154,31 +171,6 @@ def _import_all() -> None:
 
 def _machine() -> dict[str, Any]:
     return {"python": platform.python_version(), "torch": torch.__version__, "processor": platform.machine()}
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    """The table: the time of a call in eager, the ratio of the others to it, and the time to the first result."""
-    others = [name for name in CONTENDERS if name != "eager"]
-    title = "time of a call as a ratio to eager's; after it the seconds to the first result"
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0))
-    table.add_column("case", no_wrap=True)
-    table.add_column("eager us", justify="right", no_wrap=True)
-    for name in others:
-        table.add_column(name.replace("torch.", ""), justify="right", no_wrap=True)
-        table.add_column("first", justify="right", no_wrap=True)
-    for row in rows:
-        cells = [f"{row['case']}, {row['kind']}", f"{row['seconds']['eager'] * 1e6:.1f}"]
-        for name in others:
-            ratio = row["ratio"].get(name)
-            cells += (
-                ["refused", ""] if ratio is None else [f"{ratio:.2f}", f"{row['first_result_seconds'][name]:.2f}"]
-            )
-        table.add_row(*cells)
-    console = Console()
-    console.print(table)
-    for row in rows:
-        for name, failure in row["failures"].items():
-            console.print(f"{row['case']}, {row['kind']}: {name}: {failure}", markup=False)
 
 
 if __name__ == "__main__":
