@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import D2SError
+from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, leaves_of, map_tree, walk_ops
 from d2s.runtime.ir.sources import read
 from d2s.runtime.lowering.builder import DTYPES, number_tensor
@@ -17,11 +18,13 @@ from d2s.runtime.lowering.graph import graph_of, shapes_of
 from d2s.runtime.lowering.pipeline import Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
+from d2s.runtime.recording.attempts import attempt
 from d2s.runtime.standalone.examples import example_arguments
 from d2s.runtime.standalone.module import ROOT, StaticModule
 
 # Fails unless a tensor of one bool is true, for a reason; what it changes in the list of values is used after it.
 Require = Callable[[torch.Tensor, list[Any], str], None]
+_UNLIKE = LoweringError("results that differ in structure, size or dtype, as a branch decides, can't be exported")
 
 
 def assert_async(holds: torch.Tensor, values: list[Any], reason: str) -> None:
@@ -49,8 +52,9 @@ class FunctionalModule(torch.nn.Module):
         executable = module.programs[0]
         for table in ("_parameters", "_buffers", "_modules"):
             self.__dict__[table] = dict(module.__dict__[table])
-        self._lowered = lowered(optimised(executable.program))
-        self._number, self._end = _only_end(self._lowered)
+        self._lowered = lowered(optimised(executable.program), identities=False)
+        self._ends = _returning(self._lowered)
+        self._refuse_attempts()
         self._sources = [entry.source for entry in executable.program.inputs]
         self.shapes = shapes_of(self._lowered.program)
         self.signature = module.d2s_signature
@@ -63,10 +67,16 @@ class FunctionalModule(torch.nn.Module):
         """The calls of the program."""
         return [op for op in walk_ops(self._lowered.program.body) if isinstance(op, Call)]
 
+    def _refuse_attempts(self) -> None:
+        for call in self.calls():
+            if call.target is attempt:
+                name = display_name(call.args[1])
+                raise LoweringError(f"{name}, whose failure is caught, can't be exported", call.location)
+
     @property
     def output_names(self) -> list[str]:
         """Names for the tensors in the result, by where they are in it."""
-        return list(_names(self._end.tree, "output"))
+        return list(_names(next(iter(self._ends.values())).tree, "output"))
 
     def inputs_for(self, arguments: dict[str, Any]) -> list[torch.Tensor]:
         """The inputs of the program for arguments by name."""
@@ -85,13 +95,42 @@ class FunctionalModule(torch.nn.Module):
         bound.apply_defaults()
         inputs = self.inputs_for(bound.arguments)
         values = list(self._compute(*inputs))
-        if self._number is not None:
-            self._require(values.pop(0) == self._number, values, "the program raises an exception")
+        number = values.pop(0) if len(self._lowered.ends) > 1 else None
+        if number is not None and len(self._ends) < len(self._lowered.ends):
+            returns = torch.stack([number == one for one in self._ends]).any()
+            self._require(returns, values, "the program raises an exception")
         if self._lowered.is_checked:
             self._require(values[-1], values, "the program can't go on: an index out of range, or a number too large")
         self._lowered.write(values, inputs)
-        answer = made_of(self._end.tree, values, tensors=True)
-        return map_tree(lambda leaf: number_tensor(leaf) if type(leaf) in DTYPES else leaf, answer)
+        answers = {one: _as_tensors(made_of(end.tree, values, tensors=True)) for one, end in self._ends.items()}
+        _, answer = answers.popitem()
+        for one, other in answers.items():
+            assert number is not None
+            answer = _either(number == one, other, answer)
+        return answer
+
+
+def _as_tensors(answer: Any) -> Any:
+    return map_tree(lambda leaf: number_tensor(leaf) if type(leaf) in DTYPES else leaf, answer)
+
+
+def _either(first: torch.Tensor, left: Any, right: Any) -> Any:
+    """One of two answers of the same structure.
+
+    Raises:
+        LoweringError: two tensors in them are of different sizes or dtypes.
+    """
+    others = iter(leaves_of(right))
+
+    def leaf(one: Any) -> Any:
+        other = next(others)
+        if one is None:
+            return None
+        if one.dtype != other.dtype or one.shape != other.shape:
+            raise _UNLIKE
+        return torch.where(first, one, other)
+
+    return map_tree(leaf, left)
 
 
 def _names(tree: Any, name: str) -> Iterator[str]:
@@ -106,18 +145,21 @@ def _names(tree: Any, name: str) -> Iterator[str]:
         yield name
 
 
-def _only_end(code: Lowered) -> tuple[int | None, End]:
-    """The end that returns, and its number if others raise.
+def _returning(code: Lowered) -> dict[int, End]:
+    """The ends that return, by their numbers.
 
     Raises:
-        LoweringError: there are more, or it leaves changes in objects.
+        LoweringError: they return answers of different structures, or leave changes in objects.
     """
-    returning = [(number, end) for number, end in enumerate(code.ends) if not end.raises]
-    if len(returning) != 1:
-        raise LoweringError("results that are made in different ways, as a branch decides, can't be exported")
-    number, end = returning[0]
-    if end.writes:
-        raise LoweringError(f"a change of {end.writes[0].source}, which is no tensor, can't be exported")
-    if not all(isinstance(leaf, Slot) or leaf is None or type(leaf) in DTYPES for leaf in leaves_of(end.tree)):
-        raise LoweringError("a result that is no tensor and no number can't be exported")
-    return number if len(code.ends) > 1 else None, end
+    returning = {number: end for number, end in enumerate(code.ends) if not end.raises}
+    if not returning:
+        raise LoweringError("a program that always raises can't be exported")
+    for end in returning.values():
+        if end.writes:
+            raise LoweringError(f"a change of {end.writes[0].source}, which is no tensor, can't be exported")
+        if not all(isinstance(leaf, Slot) or leaf is None or type(leaf) in DTYPES for leaf in leaves_of(end.tree)):
+            raise LoweringError("a result that is no tensor and no number can't be exported")
+    structures = [map_tree(lambda leaf: leaf is None, end.tree) for end in returning.values()]
+    if any(one != structures[0] for one in structures):
+        raise _UNLIKE
+    return returning

@@ -14,6 +14,7 @@ import torch
 from d2s.runtime.ir.program import PythonType, TensorType, Tree, Value
 from d2s.runtime.lowering.builder import DTYPES, TRUTH, Expander, as_tensor, number_type
 from d2s.runtime.lowering.checks import check
+from d2s.runtime.lowering.functions import ROUNDED, function
 from d2s.runtime.operators.sequences import range_length
 
 _COMPARED: dict[Any, Callable[..., Any]] = {
@@ -24,6 +25,8 @@ _COMPARED: dict[Any, Callable[..., Any]] = {
     operator.eq: torch.eq,
     operator.ne: torch.ne,
 }
+# Of flags, of which there is one of each.
+_SAME: dict[Any, Callable[..., Any]] = {operator.is_: torch.eq, operator.is_not: torch.ne}
 _COMPUTED: dict[Any, Callable[..., Any]] = {
     operator.add: torch.add,
     operator.sub: torch.sub,
@@ -53,6 +56,8 @@ def arithmetic(into: Expander, target: Any, args: tuple[Tree, ...], result: Tens
     """The value of a function of Python's on numbers, of which some are 0-dim tensors; None for other functions."""
     if target in _COMPARED:
         return into.call(_COMPARED[target], *_alike(into, args), to=TRUTH)
+    if target in _SAME and all(_dtype(one) == torch.bool for one in args):
+        return into.call(_SAME[target], *_alike(into, args), to=TRUTH)
     if target is operator.not_:
         return into.call(torch.logical_not, as_tensor(into, args[0], torch.bool), to=TRUTH)
     if target in _CONVERTED:
@@ -65,7 +70,10 @@ def arithmetic(into: Expander, target: Any, args: tuple[Tree, ...], result: Tens
         operands = _operands(into, args, result.dtype)
         _check_size(into, target, args, result)
         return into.call(_COMPUTED[target], *operands, to=result)
-    return None
+    if target in ROUNDED and len(args) == 1:
+        wide = as_tensor(into, args[0], torch.float64)
+        return _converted(into, into.call(ROUNDED[target], wide, to=number_type(float)), torch.int64)
+    return function(into, target, args)
 
 
 def _dtype(leaf: Tree) -> torch.dtype:

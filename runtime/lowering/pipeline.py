@@ -69,8 +69,8 @@ class Lowered:
         return answer, end.writes, tuple(written)
 
 
-def lowered(program: Program) -> Lowered:
-    """A verified program as functional tensor code.
+def lowered(program: Program, identities: bool = True) -> Lowered:
+    """A verified program as functional tensor code; without `identities` it gives copies of all that it returns.
 
     Raises:
         LoweringError: it can't be; the error says why.
@@ -83,9 +83,9 @@ def lowered(program: Program) -> Lowered:
     made, ends = with_one_end(program)
     for legal in (with_tensor_numbers, with_index_ops):
         made = verify(legal(made))
-    made, identities = with_identities(made)
+    made, known = with_identities(made) if identities else (made, [])
     made, written = with_writes_inside(verify(made))
     made = verify(with_selections(verify(made)))
     is_checked = has_checks(made)
     made = verify(with_checks_returned(made)) if is_checked else made
-    return Lowered(made, ends, identities, written, is_checked)
+    return Lowered(made, ends, known, written, is_checked)

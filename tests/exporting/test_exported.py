@@ -85,6 +85,30 @@ def test_buffers_change_and_exceptions_are_raised(tmp_path):
         program(-x)
 
 
+def several_ends(x, *more, scale=2.0):
+    """Results that are new, an argument, a view of one and a number in place of a tensor of one."""
+    if x.sum() > 3:
+        return x, x[0], 4.0
+    for i in range(3):
+        if x[i] < 0:
+            return more[0], x[i] * scale, 0.5
+    return x * scale, more[0][1], 1.0
+
+
+def test_results_made_in_different_ways(tmp_path):
+    calls = [torch.tensor(one) for one in ([1.0, 2.0, 3.0], [1.0, -2.0, 3.0], [1.0, 0.5, 0.0])]
+    program = reloaded(several_ends, [calls[0], (torch.ones(3),)], tmp_path / "ends.pt2").module()
+    for x in calls:
+        assert same(as_tensors(several_ends(x, x + 1)), program(x, x + 1))
+
+
+def tried(x):
+    try:
+        return torch.linalg.cholesky(x)
+    except RuntimeError:
+        return x
+
+
 def refused(x):
     if x.sum() > 0:
         return x, x * 2
@@ -92,9 +116,11 @@ def refused(x):
 
 
 def test_what_cannot_be_exported_is_refused():
-    with pytest.raises(D2SError, match="different ways"):
+    with pytest.raises(D2SError, match="differ in structure"):
         d2s.to_exported(refused, [torch.ones(2)])
     with pytest.raises(D2SError, match="no tensor and no number"):
         d2s.to_exported(lambda x: (x * 2, "text"), [torch.ones(2)])
     with pytest.raises(D2SError, match="no program yet"):
         d2s.to_exported(d2s.to_static(refused))
+    with pytest.raises(D2SError, match="cholesky, whose failure is caught"):
+        d2s.to_exported(tried, [torch.eye(2)])

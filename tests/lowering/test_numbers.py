@@ -1,7 +1,10 @@
 """Numbers as tensors: Python's arithmetic, its conversions and its exceptions."""
 
+import math
+
 import pytest
 import torch
+from compare import outcome, same
 from lower import agrees, both, lowered_by_python
 
 from d2s.runtime.lowering.checks import Unlowered
@@ -99,3 +102,40 @@ def test_what_takes_no_tensor_is_refused():
 
     with pytest.raises(LoweringError, match=r"test_numbers.py:\d+: operator.getitem of a number"):
         lowered_by_python(f, torch.ones(2, 3), torch.tensor(1))
+
+
+FUNCTIONS = """sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh erf erfc lgamma
+floor ceil trunc""".split()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_math(name):
+    function = getattr(math, name)
+
+    def f(x):
+        return function(float(x)), x * 2
+
+    run = lowered_by_python(f, torch.tensor(0.5))
+    for number in (0.5, 0.0, -0.25, -1.0, 1.0, 2.5, -7.5, 800.0, math.inf, -math.inf, math.nan):
+        x = torch.tensor(number)
+        want, got = outcome(f, x), outcome(run, x)
+        if isinstance(want, tuple) and isinstance(want[0], type):
+            assert got[0] is Unlowered, f"{name} of {number}: {got} instead of {want}"
+        else:
+            assert same(want, got, 1e-12), f"{name} of {number}: {got} instead of {want}"
+
+
+@both
+def test_greatest_divisors_flags_and_items_of_lists(lower):
+    def f(x, n, i):
+        table = [3, 5, 8, 13]
+        table[int(i)] = int(n)
+        flag = bool(x.sum() > 1) is bool(x.max() > 1)
+        return x * table[int(n) % 4], math.gcd(int(n), table[1]), flag, table[-int(i)]
+
+    x = torch.tensor([0.5, 0.75])
+    calls = [(x * scale, torch.tensor(n), torch.tensor(i)) for scale, n, i in ((1, 10, 1), (2, -4, 3), (-1, 0, -3))]
+    run = agrees(lower, f, *calls)
+    if lower is lowered_by_python:
+        with pytest.raises(Unlowered):
+            run(x, torch.tensor(1), torch.tensor(4))
