@@ -7,6 +7,7 @@ nothing until it has come to its end, so the program can always run instead.
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from d2s.runtime.torch_internals import TracedGraph, compiled_graph, storage_key
 
 Run = Callable[..., Answer]
 
-_TRIALS = 5
+_TRIALS = 6
 # How far compiled answers may be off: loops add up the rounding of other orders of sums.
 _ROUNDING = 1e-3
 _MOST_GRAPHS = 8
@@ -98,7 +99,7 @@ class Way:
         self._lowered: Lowered | None = None
         self._graphs: list[Graph] = []
         self._trials = 0
-        self._seconds = [0.0, 0.0]
+        self._ratios: list[float] = []
 
     def __call__(self, inputs: Sequence[Any]) -> Answer:
         """What the program gives for inputs."""
@@ -145,21 +146,22 @@ class Way:
         return self._graphs[-1]
 
     def _trial(self, compiled: Callable[[], Any], flat: Callable[[], Any]) -> None:
-        """Run both, which must agree; in the end keep the faster."""
+        """Run both, in turns, which must agree; in the end keep the faster."""
         draws = torch.get_rng_state()
-        times, answers = [], []
-        for run in (compiled, flat):
+        runs = (compiled, flat) if self._trials % 2 else (flat, compiled)
+        times, answers = {}, []
+        for run in runs:
             torch.set_rng_state(draws)
             start = time.perf_counter()
             answers.append(run())
-            times.append(time.perf_counter() - start)
+            times[run] = time.perf_counter() - start
         torch.set_rng_state(draws)
         if not close(*answers):
             raise LoweringError("compiled it gives another answer")
-        if self._trials:  # the first run of a graph is not like the others
-            self._seconds = [old + new for old, new in zip(self._seconds, times, strict=True)]
         self._trials += 1
-        if self._trials == _TRIALS and self._seconds[0] > self._seconds[1]:
+        self._ratios.append(times[compiled] / times[flat])
+        # The first run of a graph is not like the others.
+        if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > 1:
             raise LoweringError("compiled it is no faster")
 
     def _give_up(self, reason: str) -> None:

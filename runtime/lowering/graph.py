@@ -120,7 +120,8 @@ class Evaluation:
             inside = {**environment, **dict(zip(params, operands, strict=True))}
             self._run_ops(op.test, inside)
             assert isinstance(op.test.terminator, Condition)
-            return _values(op.test.terminator.go_on, inside)
+            (go_on,) = apart([_values(op.test.terminator.go_on, inside)], operands)
+            return go_on
 
         def body(*operands: torch.Tensor) -> Tensors:
             inside = {**environment, **dict(zip(params, operands, strict=True))}

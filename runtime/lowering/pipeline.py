@@ -12,6 +12,7 @@ from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Program, Write, walk_ops
 from d2s.runtime.lowering.builder import number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
+from d2s.runtime.lowering.constants import with_constants_first
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
 from d2s.runtime.lowering.identities import Identity, View, identified, with_identities
@@ -81,7 +82,7 @@ def lowered(program: Program, identities: bool = True) -> Lowered:
                 f"{display_name(op.target)}, which does more than to compute, can't be lowered", op.location
             )
     made, ends = with_one_end(program)
-    for legal in (with_tensor_numbers, with_index_ops):
+    for legal in (with_tensor_numbers, with_index_ops, with_constants_first):
         made = verify(legal(made))
     made, known = with_identities(made) if identities else (made, [])
     made, written = with_writes_inside(verify(made))
