@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp both_ways
 
-.PHONY: demo test packages bench language lint types clean
+.PHONY: demo test packages bench language exporting lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
@@ -19,11 +19,16 @@ packages: $(VENV)/.packages
 	$(BIN)/python -m pytest -n auto tests/packages
 
 bench: $(INSTALLED)
+	$(BIN)/pip install -q -c constraints.txt matplotlib
 	$(BIN)/python benchmarks/run.py
 
 # Writes the tables of docs/language.md from the features in tests/language.
 language: $(INSTALLED)
 	PYTHONPATH=tests/support $(BIN)/python -c "import language; language.write_document()"
+
+# Writes the tables of docs/exporting.md, from the same features and the examples; takes minutes.
+exporting: $(INSTALLED)
+	PYTHONPATH=tests/support:examples $(BIN)/python -W ignore -c "import outside; outside.write_document()"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

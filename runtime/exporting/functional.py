@@ -11,7 +11,7 @@ import torch
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, leaves_of, map_tree, walk_ops
-from d2s.runtime.ir.sources import read
+from d2s.runtime.ir.sources import Source, read
 from d2s.runtime.lowering.builder import DTYPES, number_tensor
 from d2s.runtime.lowering.ends import End, Slot, made_of
 from d2s.runtime.lowering.graph import graph_of, shapes_of
@@ -72,6 +72,11 @@ class FunctionalModule(torch.nn.Module):
             if call.target is attempt:
                 name = display_name(call.args[1])
                 raise LoweringError(f"{name}, whose failure is caught, can't be exported", call.location)
+
+    @property
+    def written(self) -> list[Source]:
+        """The arguments and buffers that a call writes."""
+        return [self._sources[place] for place in self._lowered.written]
 
     @property
     def output_names(self) -> list[str]:

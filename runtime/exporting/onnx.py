@@ -34,6 +34,8 @@ def model_of(module: FunctionalModule) -> Any:
     for op in module.calls():
         if op.effects.random:
             raise LoweringError("random draws differ in other runtimes: they can't be exported to ONNX", op.location)
+    for source in module.written:
+        raise LoweringError(f"a write to {source}, which a model of ONNX would not keep, can't be exported to ONNX")
     program = exported(module)
     try:
         model = onnx_model(program, module.output_names)

@@ -8,6 +8,7 @@ from adaptive_rnn import AdaptiveRNN
 from compare import same
 from exported import as_tensors
 from greedy_decode import decoder
+from torch import nn
 
 import d2s
 from d2s.errors import D2SError
@@ -90,11 +91,29 @@ def test_where_the_program_raises_the_session_fails(tmp_path):
             answers(found, args)
 
 
-def drawn(x):
+def made_inside(x):
+    """A constant of several elements, which a trip writes, and a test that is carried."""
+    go_on = x.sum() < 9
+    while go_on:
+        steps = torch.tensor([0.5, 2.0])
+        steps[0] = x[1]
+        x = x + steps
+        go_on = x.sum() < 9
+    return x
+
+
+def test_constants_inside_and_a_test_that_is_carried(tmp_path):
+    calls = [(torch.tensor(values),) for values in ([1.0, 2.0], [8.0, 2.0], [-20.0, 1.0])]
+    agrees(made_inside, list(calls[0]), tmp_path / "inside.onnx", *calls)
+
+
+def transformed(x):
     return torch.special.bessel_j0(x) if x.sum() > 0 else x
 
 
 def test_a_refusal_writes_nothing(tmp_path):
-    with pytest.raises(D2SError, match="bessel"):
-        d2s.to_onnx(drawn, tmp_path / "drawn.onnx", [torch.ones(2)])
+    written, drawn = nn.BatchNorm1d(2), nn.Dropout()
+    for target, why in ((transformed, "bessel"), (written, "a write to self.num_batches"), (drawn, "random draws")):
+        with pytest.raises(D2SError, match=why):
+            d2s.to_onnx(target, tmp_path / "refused.onnx", [torch.ones(3, 2)])
     assert list(tmp_path.iterdir()) == []
