@@ -18,9 +18,8 @@ test: $(INSTALLED)
 packages: $(VENV)/.packages
 	$(BIN)/python -m pytest -n auto tests/packages
 
-bench: $(INSTALLED)
-	$(BIN)/pip install -q -c constraints.txt matplotlib
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run.py --plot benchmarks/results.svg
 
 # Writes the tables of docs/language.md from the features in tests/language.
 language: $(INSTALLED)
@@ -51,6 +50,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(VENV)/.packages: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[packages]'
+	touch $@
+
+$(VENV)/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 clean:

@@ -28,7 +28,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     for axes, (size, kind) in zip(grid[:, 0], panels, strict=True):
         shown = [row for row in rows if (row["size"], row["kind"]) == (size, kind)]
         _panel(axes, shown, f"{size}, {kind}")
-    handles = {label: line for axes in grid[:, 0] for line, label in zip(*axes.get_legend_handles_labels())}
+    handles = {line.get_label(): line for axes in grid[:, 0] for line in axes.lines if line.get_label() in _COLOURS}
     figure.legend(handles.values(), handles, loc="upper center", ncols=len(handles), frameon=False, fontsize=8)
     figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -42,7 +42,7 @@ def _panel(axes: Any, rows: list[dict[str, Any]], title: str) -> None:
             axes.plot(*zip(*found, strict=True), "o", color=colour, label=name, markersize=6, alpha=0.85)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_yscale("log", base=2)
-    axes.set_yticks(_TICKS, [f"{tick:g}×" for tick in _TICKS])
+    axes.set_yticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -22,7 +22,6 @@ import torch
 from captures import capture_costs
 from cases import IDENTITY, SIZES, Case, Layers, inference, training_step
 from contenders import instances
-from plot import draw
 from rich.progress import track
 from tables import show
 from torch.utils._pytree import tree_leaves
@@ -45,7 +44,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="if not both")
     parser.add_argument("--longest", type=int, default=10_000, help="most ops of a function that is captured")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results.json"), help="where the figures go")
-    parser.add_argument("--plot", type=Path, default=Path("benchmarks/results.svg"), help="where the picture goes")
+    parser.add_argument("--plot", type=Path, help="where a picture goes, if one is to be drawn")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of torch.jit, which is deprecated
@@ -65,7 +64,10 @@ def main() -> None:
         ]
         costs = call_costs(options.rounds) | capture_costs(longest=options.longest)
     options.json.write_text(json.dumps({"machine": _machine(), "rows": rows, "costs": costs}, indent=1) + "\n")
-    draw(rows, options.plot)
+    if options.plot is not None:
+        from plot import draw  # it needs matplotlib
+
+        draw(rows, options.plot)
     show(rows)
     for name, cost in costs.items():
         print(f"{name}: {cost:.1f}")

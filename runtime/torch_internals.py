@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -342,13 +342,23 @@ class EffectsWatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        self.drew |= torch.Tag.nondeterministic_seeded in func.tags
+        self.drew |= torch.Tag.nondeterministic_seeded in func.tags and not _drops_nothing(func, args, kwargs)
         if torch.is_inference_mode_enabled():
-            for position, argument in enumerate(func._schema.arguments):
+            for argument, given in _arguments(func, args, kwargs):
                 if argument.alias_info is not None and argument.alias_info.is_write:
-                    given = args[position] if position < len(args) else kwargs.get(argument.name)
                     self.written |= {storage_key(item) for item in (given if isinstance(given, list) else [given])}
         return func(*args, **kwargs)
+
+
+def _arguments(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """The arguments of an operator's schema, with what it is given for them."""
+    for position, argument in enumerate(func._schema.arguments):
+        yield argument, args[position] if position < len(args) else kwargs.get(argument.name, argument.default_value)
+
+
+def _drops_nothing(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether an operator has dropout inside, which it is told to leave out: attention draws only for that."""
+    return any(argument.name == "dropout_p" and given == 0 for argument, given in _arguments(func, args, kwargs))
 
 
 def version(tensor: torch.Tensor) -> int:

@@ -83,6 +83,18 @@ def test_mlp_with_dropout_and_batch_norm() -> None:
     assert [op.target for op in drawing] == [F.dropout]
 
 
+def attended(x: torch.Tensor) -> torch.Tensor:
+    return F.scaled_dot_product_attention(x, x, x) + F.scaled_dot_product_attention(x, x, x, dropout_p=0.5)
+
+
+def test_attention_draws_only_for_its_dropout() -> None:
+    program = check(attended, x=torch.randn(1, 2, 4, 3))
+    assert [op.effects.random for op in program.body.ops if op.target is F.scaled_dot_product_attention] == [
+        False,
+        True,
+    ]
+
+
 def in_place(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     row = x[0]
     row.add_(y)
