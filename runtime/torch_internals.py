@@ -480,6 +480,8 @@ def write_package(program: torch.export.ExportedProgram, path: str) -> None:
 
 def onnx_model(program: torch.export.ExportedProgram, outputs: Sequence[str]) -> Any:
     """An exported program as a model of ONNX, an `onnx.ModelProto`, with names for its outputs."""
+    from onnx_ir import DataType
+    from onnxscript import opset18 as op
     from torch.onnx._internal.exporter import _core
     from torch.onnx._internal.exporter._torchlib.ops import hop
 
@@ -491,6 +493,12 @@ def onnx_model(program: torch.export.ExportedProgram, outputs: Sequence[str]) ->
                 node.version = 1
         return made
 
+    def where(condition: Any, left: Any, right: Any) -> Any:
+        """torch's translation, but for bools, for which onnxruntime has no such operator."""
+        if left.dtype != DataType.BOOL:
+            return op.Where(condition, left, right)
+        return op.Or(op.And(condition, left), op.And(op.Not(condition), right))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = torch.onnx.export(
@@ -498,7 +506,7 @@ def onnx_model(program: torch.export.ExportedProgram, outputs: Sequence[str]) ->
             dynamo=True,
             verbose=False,
             output_names=list(outputs),
-            custom_translation_table={while_loop_op: while_loop},
+            custom_translation_table={while_loop_op: while_loop, torch.ops.aten.where.self: where},
         )
     assert made is not None
     return made.model_proto

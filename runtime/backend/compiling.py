@@ -91,6 +91,8 @@ class Way:
     `reason` says why it runs flat all the same; None if it does not, or not yet.
     """
 
+    differentiable = False
+
     def __init__(self, program: Program, flat: Run):
         self.reason: str | None = None
         self.flat = flat
@@ -131,7 +133,9 @@ class Way:
 
     def lowered(self) -> Lowered:
         """The program as functional tensor code."""
-        self._lowered = self._lowered or lowered(optimised(with_split_cells(self._program)))
+        if self._lowered is None:
+            program = optimised(with_split_cells(self._program))
+            self._lowered = lowered(program, differentiable=self.differentiable)
         return self._lowered
 
     def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:

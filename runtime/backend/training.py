@@ -110,6 +110,8 @@ def _differentiable_gradients(
 class TrainingWay(Way):
     """Runs a program by a pair of graphs, for calls in which an input requires grad."""
 
+    differentiable = True
+
     def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Any:
         """A pair of graphs for inputs like these."""
         if self.is_random:

@@ -12,6 +12,7 @@ from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Program, Write, walk_ops
 from d2s.runtime.lowering.builder import number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
+from d2s.runtime.lowering.choices import with_choices
 from d2s.runtime.lowering.constants import with_constants_first
 from d2s.runtime.lowering.ends import End, made_of
 from d2s.runtime.lowering.forks import with_one_end
@@ -70,8 +71,10 @@ class Lowered:
         return answer, end.writes, tuple(written)
 
 
-def lowered(program: Program, identities: bool = True) -> Lowered:
-    """A verified program as functional tensor code; without `identities` it gives copies of all that it returns.
+def lowered(program: Program, identities: bool = True, differentiable: bool = False) -> Lowered:
+    """A verified program as functional tensor code.
+
+    Without `identities` it gives copies of all that it returns; `differentiable` code has the program's gradients.
 
     Raises:
         LoweringError: it can't be; the error says why.
@@ -89,4 +92,5 @@ def lowered(program: Program, identities: bool = True) -> Lowered:
     made = verify(with_selections(verify(made)))
     is_checked = has_checks(made)
     made = verify(with_checks_returned(made)) if is_checked else made
+    made = verify(with_choices(made, differentiable))
     return Lowered(made, ends, known, written, is_checked)

@@ -117,3 +117,13 @@ def test_a_refusal_writes_nothing(tmp_path):
         with pytest.raises(D2SError, match=why):
             d2s.to_onnx(target, tmp_path / "refused.onnx", [torch.ones(3, 2)])
     assert list(tmp_path.iterdir()) == []
+
+
+def flags(x, y):
+    known = x > 0 if y.sum() > 0 else y > 0
+    return known, torch.where(y > 0, x, y), torch.where(y > 0, x > y, False)
+
+
+def test_choices_among_flags(tmp_path):
+    calls = [(torch.randn(3), torch.tensor(values)) for values in ([1.0, 2.0, -1.0], [-3.0, 1.0, 0.5])]
+    agrees(flags, list(calls[0]), tmp_path / "flags.onnx", *calls)
