@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import warnings
@@ -409,22 +410,62 @@ def inlined_call(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class TracedGraph:
-    """A graph of ATen operators, and the fake tensors that it was traced for."""
+    """A graph of ATen operators, and the fake tensors of a mode that it was traced for."""
 
     module: torch.fx.GraphModule
-    world: ShapeEnv
+    mode: FakeTensorMode
     inputs: Sequence[torch.Tensor]
 
-    def fits(self) -> Callable[[Sequence[torch.Tensor]], bool]:
-        """Whether the graph is right for other inputs, which differ in sizes that were left free.
+    def guards(self) -> str:
+        """An expression that says whether the graph is right for inputs, which differ in sizes that were left free.
 
-        That is known when all is done that may assume something of them, such as to compile it.
+        It is known when all is done that may assume something of them, such as to compile it.
         """
-        guards = self.world.produce_guards_expression(self.inputs)
-        if not guards:
-            return lambda inputs: True
-        code = compile(guards, "<guards of sizes>", "eval")
-        return lambda inputs: bool(eval(code, SYMPY_INTERP, {"L": {f"t{n}": one for n, one in enumerate(inputs)}}))
+        assert self.mode.shape_env is not None
+        return self.mode.shape_env.produce_guards_expression(self.inputs) or ""
+
+    def without_constants(self) -> tuple[TracedGraph, list[torch.Tensor]]:
+        """The same graph with the tensors that it holds as further inputs, and these."""
+        module = copy.deepcopy(self.module)
+        held = [node for node in module.graph.find_nodes(op="get_attr") if _is_held(module, node)]
+        constants = [getattr(module, node.target) for node in held]
+        inputs = [*self.inputs, *map(self.mode.from_tensor, constants)]
+        first = next(node for node in module.graph.nodes if node.op != "placeholder")
+        for place, node in enumerate(held, len(self.inputs)):
+            with module.graph.inserting_before(first):
+                new = module.graph.placeholder(f"constant_{place}")
+            new.meta["val"] = inputs[place]
+            node.replace_all_uses_with(new)
+            module.graph.erase_node(node)
+        module.recompile()
+        return TracedGraph(module, self.mode, inputs), constants
+
+    def text(self) -> str:
+        """The graph and all that is in it as a text: equal texts are equal graphs."""
+        parts = [f"torch {torch.__version__} {torch.backends.cpu.get_cpu_capability()} {_INDUCTOR}"]
+        for name, module in self.module.named_modules():
+            if isinstance(module, torch.fx.GraphModule):
+                parts.append(f"{name}: {module.code}")
+                parts += [f"{node}: {_described(node.meta.get('val'))}" for node in module.graph.nodes]
+        return "\n".join(parts)
+
+
+def _is_held(module: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
+    return isinstance(getattr(module, str(node.target)), torch.Tensor)
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return str(value)
+    return f"{value.dtype} {tuple(value.shape)} {value.stride()} {value.device}"
+
+
+def sizes_fit(guards: str) -> Callable[[Sequence[torch.Tensor]], bool]:
+    """What tells of inputs whether they are as `TracedGraph.guards` say."""
+    if not guards:
+        return lambda inputs: True
+    code = compile(guards, "<guards of sizes>", "eval")
+    return lambda inputs: bool(eval(code, SYMPY_INTERP, {"L": {f"t{n}": one for n, one in enumerate(inputs)}}))
 
 
 def traced_graph(
@@ -434,12 +475,11 @@ def traced_graph(
 
     It is traced without gradients, but where the function turns them on.
     """
-    world = ShapeEnv()
-    mode = FakeTensorMode(shape_env=world)
+    mode = FakeTensorMode(shape_env=ShapeEnv())
     with without_recording():
         fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
         with mode, torch.no_grad():
-            return TracedGraph(make_fx(function)(*fakes), world, fakes)
+            return TracedGraph(make_fx(function)(*fakes), mode, fakes)
 
 
 def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
@@ -459,15 +499,31 @@ _INDUCTOR = {
 }
 
 
-def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
-    """A graph without gradients, compiled by Inductor with its wrapper in C++; random draws are those of eager."""
+def write_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor], path: str) -> None:
+    """Write a graph, compiled without gradients, as a package; the path has to end in `.pt2`."""
     # Not at the top: Inductor takes a second to import, and most programs run without it.
+    from torch._inductor import aot_compile
+    from torch._inductor.package import package_aoti
+
+    with torch.no_grad():
+        files: Any = aot_compile(graph.module, tuple(inputs), options={"aot_inductor.package": True, **_INDUCTOR})
+    package_aoti(path, files)
+
+
+def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    """A graph, compiled without gradients for this process; it takes operators that packages don't, as of complex."""
     from torch._inductor import config, standalone_compile
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
     with config.patch({"cpp_wrapper": True, **_INDUCTOR}), torch.no_grad():
         return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
+
+
+def loaded_graph(path: str) -> Callable[..., Sequence[torch.Tensor]]:
+    """A compiled graph as a function of its inputs, from a package."""
+    loader = torch._C._aoti.AOTIModelPackageLoader(path, "model", False, 1, -1)
+    return lambda *inputs: loader.boxed_run(list(inputs))
 
 
 def write_package(program: torch.export.ExportedProgram, path: str) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.backend.cache import cached_graph
 from d2s.runtime.ir.program import Call, Program, leaves_of, walk_ops
 from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.passes.splitting import with_split_cells
-from d2s.runtime.torch_internals import TracedGraph, compiled_graph, storage_key
+from d2s.runtime.torch_internals import TracedGraph, sizes_fit, storage_key
 
 Run = Callable[..., Answer]
 
@@ -56,12 +57,12 @@ def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Grap
         LoweringError: Inductor can't.
     """
     try:
-        run = compiled_graph(traced, tensors)
+        guards, run = cached_graph(traced, tensors)
     except Exception as error:
         # Inductor is large: whatever it stumbles over, the program still runs.
         _log.debug("Inductor failed", exc_info=error)
         raise LoweringError(f"Inductor can't compile it: {type(error).__name__}: {error}".splitlines()[0]) from error
-    return Graph(traced.fits(), run)
+    return Graph(sizes_fit(guards), run)
 
 
 def close(left: Any, right: Any) -> bool:

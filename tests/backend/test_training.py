@@ -154,8 +154,9 @@ def test_what_nothing_was_computed_from_has_no_gradient():
 
 def turning(x, n):
     z = torch.zeros(2, dtype=torch.complex64)
+    factor = torch.complex(torch.tensor(0.5), torch.tensor(0.2))
     for _ in range(int(n)):
-        z = z * (0.5 + 0.2j) + torch.complex(x, x * 2)
+        z = z * factor + torch.complex(x, x * 2)
     return z.abs(), z
 
 
