@@ -56,8 +56,8 @@ def main() -> None:
         if (not options.cases or case.name in options.cases) and (case.trains or kind == "inference")
     ]
     with tempfile.TemporaryDirectory() as cache:
-        # What torch.compile made in earlier runs is not to be found: the first result is to be the first.
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        # What was compiled in earlier runs is not to be found: the first result is to be the first.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.environ["D2S_CACHE_DIR"] = cache
         _import_all()
         rows = [
             measure(case, kind, options.rounds) | {"size": size} for case, size, kind in track(chosen, "measuring")

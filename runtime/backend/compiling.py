@@ -94,9 +94,11 @@ class Way:
 
     differentiable = False
 
-    def __init__(self, program: Program, flat: Run):
+    def __init__(self, program: Program, flat: Run, instead: Callable[[], Run]):
+        """`instead` gives another way to run it flat where it can't be lowered."""
         self.reason: str | None = None
         self.flat = flat
+        self._instead = instead
         self._program = program
         self.is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
@@ -118,8 +120,10 @@ class Way:
 
     def _try(self, inputs: Sequence[Any]) -> Answer | None:
         """The answer of a graph; None if it has none, or if its time was taken only."""
+        code = self._code()
+        if code is None:
+            return None
         try:
-            code = self.lowered()
             tensors = code.tensors(inputs)
             graph = self._graph_for(code, tensors)
             if self._trials >= _TRIALS:
@@ -132,11 +136,15 @@ class Way:
             _log.debug("a compiled program goes on as itself: %s", error)
         return None
 
-    def lowered(self) -> Lowered:
-        """The program as functional tensor code."""
+    def _code(self) -> Lowered | None:
+        """The program as functional tensor code; None if it can't be, which is then given up."""
         if self._lowered is None:
             program = optimised(with_split_cells(self._program))
-            self._lowered = lowered(program, differentiable=self.differentiable)
+            try:
+                self._lowered = lowered(program, differentiable=self.differentiable)
+            except LoweringError as error:
+                self._give_up(str(error))
+                self.flat = self._instead()
         return self._lowered
 
     def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:

@@ -75,12 +75,20 @@ class Executable:
         self.inputs_for, self.guard_code = compile_entry(capture.program, named, capture.guards)
         # Weakly: a program must not keep the user's objects alive.
         self._owners = {name: weakref.ref(thing) for name, thing in named.items() if _is_owner(thing)}
-        self.compiled = compiled or compile_program(optimised(capture.program))
+        self._flat: list[CompiledProgram] = []
+        self.compiled = self._keep(compiled or compile_program(optimised(capture.program)))
         self.backend = backend
         self._run: Callable[..., Any] = self.compiled.run
-        _by_file[self.compiled.run.__code__.co_filename] = self.compiled
         if backend == "inductor":
-            self._run = InductorRun(capture.program, self.compiled.run)
+            self._run = InductorRun(
+                capture.program, self.compiled.run, lambda program: self._keep(compile_program(program)).run
+            )
+
+    def _keep(self, compiled: CompiledProgram) -> CompiledProgram:
+        """A program, of which `place_of` knows as long as this one lives."""
+        _by_file[compiled.run.__code__.co_filename] = compiled
+        self._flat.append(compiled)
+        return compiled
 
     @property
     def code(self) -> str:

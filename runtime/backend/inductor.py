@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from d2s.runtime.backend.compiling import Run, Way
+from d2s.runtime.backend.stretches import in_stretches
 from d2s.runtime.backend.training import TrainingWay
 from d2s.runtime.ir.program import Program
 from d2s.runtime.lowering.pipeline import Answer
+from d2s.runtime.passes.pipeline import optimised
 
 
 class InductorRun:
-    """A program to be run on inputs; `flat` is how the "torch" backend runs it."""
+    """A program to be run on inputs; `flat` is how the "torch" backend runs it, `compiled` makes that of a program.
 
-    def __init__(self, program: Program, flat: Run):
-        self.inference = Way(program, flat)
-        self.training = TrainingWay(program, flat)
+    What can't be lowered as a whole runs flat, and what can be of it by runs of their own.
+    """
+
+    def __init__(self, program: Program, flat: Run, compiled: Callable[[Program], Run]):
+        self.parts: list[InductorRun] = []
+        self._program = program
+        self._compiled = compiled
+        self._split: Run | None = None
+        self.inference = Way(program, flat, self._in_stretches)
+        self.training = TrainingWay(program, flat, self._in_stretches)
+
+    def _in_stretches(self) -> Run:
+        if self._split is None:
+            self._split = self._compiled(in_stretches(optimised(self._program), self._part))
+        return self._split
+
+    def _part(self, program: Program) -> Callable[..., Any]:
+        part = InductorRun(program, self._compiled(optimised(program)), self._compiled)
+        self.parts.append(part)
+        return lambda *inputs: part(*inputs)[0]
 
     @property
     def reason(self) -> str | None:
         """Why the program runs flat all the same; None if it does not, or not yet."""
-        reasons = {way.reason for way in (self.inference, self.training) if way.reason is not None}
-        return "; ".join(sorted(reasons)) or None
+        reasons = sorted({way.reason for way in (self.inference, self.training) if way.reason is not None})
+        if self.parts:
+            compiled = sum(part.reason is None for part in self.parts)
+            reasons.append(f"of its parts, {compiled} are compiled" if compiled != 1 else "a part of it is compiled")
+        return "; ".join(reasons) or None
 
     def __call__(self, *inputs: Any) -> Answer:
         needed = torch.is_grad_enabled() and any(
