@@ -26,6 +26,10 @@ def show(rows: list[Row]) -> None:
         console.print(_table(shown, f"{size}, {kind}", list(CONTENDERS[kind])[1:]))
         for line in summary(shown):
             console.print(line)
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        console.print(f"\nall sizes, {kind}:")
+        for line in summary([row for row in rows if row["kind"] == kind]):
+            console.print(line)
     for row in rows:
         for name, failure in row["failures"].items():
             console.print(f"{row['case']}, {row['size']}, {row['kind']}: {name}: {failure}", markup=False)
@@ -66,7 +70,7 @@ def summary(rows: list[Row]) -> Iterable[str]:
     if with_rivals:
         gain = _mean(_best_rival(row) / _ratio(row) for row in with_rivals)
         yield f"and {gain:.2f} times as fast as the better of {' and '.join(RIVALS)}"
-    slower = [row["case"] for row in rows if _ratio(row) > min(1.0, _best_rival(row))]
+    slower = [f"{row['case']} ({row['size']})" for row in rows if _ratio(row) > min(1.0, _best_rival(row))]
     yield f"it is slower than one of them on: {', '.join(slower) or 'none'}"
 
 

@@ -139,12 +139,16 @@ class Way:
     def _code(self) -> Lowered | None:
         """The program as functional tensor code; None if it can't be, which is then given up."""
         if self._lowered is None:
-            program = optimised(with_split_cells(self._program))
             try:
+                program = optimised(with_split_cells(self._program))
                 self._lowered = lowered(program, differentiable=self.differentiable)
             except LoweringError as error:
                 self._give_up(str(error))
                 self.flat = self._instead()
+            except Exception as error:
+                # A pass met what it did not expect: the program still runs.
+                _log.debug("lowering failed", exc_info=error)
+                self._give_up(f"lowering it failed: {type(error).__name__}: {error}")
         return self._lowered
 
     def _graph_for(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:

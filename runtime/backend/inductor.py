@@ -30,6 +30,7 @@ class InductorRun:
         self.training = TrainingWay(program, flat, self._in_stretches)
 
     def _in_stretches(self) -> Run:
+        """The program as it runs flat, with its parts compiled."""
         if self._split is None:
             self._split = self._compiled(in_stretches(optimised(self._program), self._part))
         return self._split

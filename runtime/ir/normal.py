@@ -103,7 +103,7 @@ class Uses:
         changed = True
         while changed:
             changed = False
-            for source, target in self._becomes:
+            for source, target in reversed(self._becomes):  # what is used last is known first
                 changed |= target in self._first and self._use(source, self._first[target])
 
     def order(self, values: Sequence[Value]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.names import display_name
-from d2s.runtime.ir.program import Call, Program, Write, walk_ops
+from d2s.runtime.ir.program import Call, Program, TensorType, Value, Write, walk_ops
 from d2s.runtime.lowering.builder import number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.choices import with_choices
@@ -80,10 +80,8 @@ def lowered(program: Program, identities: bool = True, differentiable: bool = Fa
         LoweringError: it can't be; the error says why.
     """
     for op in walk_ops(program.body):
-        if isinstance(op, Call) and op.effects.ordered:
-            raise LoweringError(
-                f"{display_name(op.target)}, which does more than to compute, can't be lowered", op.location
-            )
+        if isinstance(op, Call):
+            _check_call(op)
     made, ends = with_one_end(program)
     for legal in (with_tensor_numbers, with_index_ops, with_constants_first):
         made = verify(legal(made))
@@ -94,3 +92,17 @@ def lowered(program: Program, identities: bool = True, differentiable: bool = Fa
     made = verify(with_checks_returned(made)) if is_checked else made
     made = verify(with_choices(made, differentiable))
     return Lowered(made, ends, known, written, is_checked)
+
+
+def _check_call(call: Call) -> None:
+    """Refuse what a graph has no place for: effects in order, and gradients that begin inside."""
+    name = display_name(call.target)
+    if call.effects.ordered:
+        raise LoweringError(f"{name}, which does more than to compute, can't be lowered", call.location)
+    begins = any(map(_has_gradient, call.results)) and not any(map(_has_gradient, call.operands))
+    if begins or call.target is torch.Tensor.requires_grad_:
+        raise LoweringError(f"{name}, at which a gradient begins, can't be lowered", call.location)
+
+
+def _has_gradient(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and value.type.requires_grad

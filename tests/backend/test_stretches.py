@@ -93,6 +93,40 @@ def test_a_result_that_is_a_view_of_what_a_part_is_given():
     assert len(parts(viewing, (torch.ones(3),), (torch.zeros(3),))) == 1
 
 
+def leaves(x):
+    w = torch.ones(3, requires_grad=True)
+    v = (x * 2).requires_grad_()
+    loss = (w * x + v * w).square().sum() * 0.5
+    print(float(loss) > 1)
+    return loss + (v * w).sigmoid().sum() - (w * 0.1).sum()
+
+
+def test_a_gradient_that_begins_inside():
+    static = d2s.to_static(leaves, backend="inductor", full_graph=True)
+    for x in (torch.ones(3), torch.zeros(3)):
+        want, got = leaves(x), static(x)
+        assert same(want.detach(), got.detach(), 1e-6) and want.requires_grad and got.requires_grad
+    assert static.programs[0]._run.parts
+
+
+def trained(x, y):
+    w = torch.zeros(2).requires_grad_()
+    losses = []
+    for _ in range(4):
+        loss = ((x @ w - y) ** 2).mean() + 0.01 * w.square().sum()
+        loss.backward()
+        with torch.no_grad():
+            w -= 0.2 * w.grad
+            w.grad = None
+        losses.append(loss.detach())
+    return torch.stack(losses), w.detach()
+
+
+def test_a_training_loop_inside():
+    calls = [(torch.randn(5, 2), torch.randn(5)) for _ in range(2)]
+    parts(trained, *calls)
+
+
 def two_names(x, y):
     print("first")
     z = x * 2 + y.relu() - y.sum()
