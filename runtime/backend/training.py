@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +19,15 @@ from d2s.runtime.lowering.training import backward_graph_of, gradients_of, sprea
 from d2s.runtime.lowering.trips import with_trips_returned
 from d2s.runtime.passes.verify import verify
 
+_log = logging.getLogger("d2s")
+
 
 @dataclass
 class Pair:
     """The two graphs of a program for inputs like some, of which the `wanted` ones require grad.
 
     The forward one returns, after what `program` returns, what tells on which of those the values at `outputs` depend
-    (their `words`), and last the most trips of a loop.
+    (their `words`), and last the most trips of a loop. `reason` says why there is no backward one, if that failed.
     """
 
     program: Program
@@ -33,6 +36,7 @@ class Pair:
     words: list[list[Word]]
     forward: Graph
     backward: list[Graph] = field(default_factory=list)
+    reason: str | None = None
 
     def fits(self, tensors: Sequence[torch.Tensor]) -> bool:
         """Whether the graphs are right for other inputs."""
@@ -59,14 +63,27 @@ class Pair:
         """Those of the outputs that depend on a wanted input."""
         return [place for place, words in zip(self.outputs, self.words, strict=True) if _mask(words, values)]
 
+    def sources(self, tensors: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The inputs, without the history of those that no output depends on: autograd would go through it."""
+        used = 0
+        for words in self.words:
+            used |= _mask(words, values)
+        unused = {place for number, place in enumerate(self.wanted) if not used >> number & 1}
+        return [one.detach() if place in unused else one for place, one in enumerate(tensors)]
+
     def _backward(
         self, inputs: Sequence[torch.Tensor], values: Sequence[torch.Tensor], operands: Sequence[torch.Tensor]
     ) -> Graph:
         for graph in self.backward:
             if graph.fits(operands):
                 return graph
-        traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
-        self.backward.append(compiled_trace(traced, operands))
+        try:
+            traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
+            self.backward.append(compiled_trace(traced, operands))
+        except Exception as error:
+            # torch's derivatives may ask what only the run knows, such as whether a size is zero.
+            self.reason = f"its derivative can't be compiled: {type(error).__name__}: {error}".splitlines()[0]
+            raise LoweringError(self.reason) from error
         return self.backward[-1]
 
 
@@ -91,20 +108,29 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: torch.Tensor | None) -> Any:
         pair, tensors = ctx.pair, ctx.saved_tensors
-        if torch.is_grad_enabled():
-            found = _differentiable_gradients(pair, tensors, given)
-        else:
-            found = pair.gradients(tensors, ctx.values, given)
-        return None, None, *spread(pair.wanted, found, len(tensors))
+        return None, None, *spread(pair.wanted, _gradients(pair, tensors, ctx.values, given), len(tensors))
 
 
-def _differentiable_gradients(
-    pair: Pair, tensors: Sequence[torch.Tensor], given: Sequence[torch.Tensor | None]
+def _gradients(
+    pair: Pair,
+    tensors: Sequence[torch.Tensor],
+    values: Sequence[torch.Tensor],
+    given: Sequence[torch.Tensor | None],
 ) -> Sequence[torch.Tensor | None]:
-    """Gradients that have gradients: those of the program, run as the "torch" backend runs it."""
-    values = compile_program(pair.program).run(*tensors)[0]
-    sources = [tensors[place] for place in pair.wanted]
-    return gradients_of([values[place] for place in pair.outputs], given, sources, create_graph=True)
+    """Those of the backward graph; those of the flat program if that failed, or gradients of them are wanted."""
+    differentiable = torch.is_grad_enabled()
+    if not differentiable:
+        try:
+            return pair.gradients(tensors, values, given)
+        except LoweringError as error:
+            _log.debug("gradients of the flat program", exc_info=error)
+    with torch.enable_grad():
+        again = compile_program(pair.program).run(*tensors)[0]
+    places = [place for place in pair.wanted if tensors[place].requires_grad]
+    outputs = [again[place] for place in pair.outputs]
+    found = gradients_of(outputs, given, [tensors[place] for place in places], create_graph=differentiable)
+    known = dict(zip(places, found, strict=True))
+    return [known.get(place) for place in pair.wanted]
 
 
 class TrainingWay(Way):
@@ -136,9 +162,12 @@ class TrainingWay(Way):
 
     def answer(self, code: Lowered, graph: Any, tensors: Sequence[torch.Tensor]) -> Answer:
         """What the pair gives, with its history."""
+        if graph.reason is not None:
+            raise LoweringError(graph.reason)
         values = self._forward(graph, tensors)
         own = list(values[: len(self._returned(code.program))])
-        made = dict(zip(graph.outputs, _Differentiable.apply(graph, values, *tensors), strict=True))
+        sources = graph.sources(tensors, values)
+        made = dict(zip(graph.outputs, _Differentiable.apply(graph, values, *sources), strict=True))
         for place in graph.differentiable(values):
             own[place] = made[place]
         return code.answer(own, tensors)

@@ -99,8 +99,8 @@ def _check_call(call: Call) -> None:
     name = display_name(call.target)
     if call.effects.ordered:
         raise LoweringError(f"{name}, which does more than to compute, can't be lowered", call.location)
-    begins = any(map(_has_gradient, call.results)) and not any(map(_has_gradient, call.operands))
-    if begins or call.target is torch.Tensor.requires_grad_:
+    made = not any(isinstance(one.type, TensorType) for one in call.operands)
+    if (made and any(map(_has_gradient, call.results))) or call.target is torch.Tensor.requires_grad_:
         raise LoweringError(f"{name}, at which a gradient begins, can't be lowered", call.location)
 
 

@@ -219,3 +219,22 @@ def test_random_draws_run_as_they_are(draw):
         torch.manual_seed(0)
         found.append(results(target, [torch.ones(4)]))
     assert same(*found) and "random" in static.programs[0].not_compiled
+
+
+def of_unknown_size(x):
+    kept = x[x > 0]
+    if kept.numel() > 1:
+        return kept.std(), kept.shape[0]
+    return x.sum() * 2, 0
+
+
+@pytest.mark.parametrize("trials", [0, 6])
+def test_a_derivative_that_cannot_be_traced(trials, monkeypatch):
+    monkeypatch.setattr(compiling, "_TRIALS", trials)
+    static = d2s.to_static(of_unknown_size, full_graph=True, backend="inductor")
+    for values in ([1.0, -2.0, 3.0], [-1.0, -2.0, 3.0], [4.0, 2.0, 3.0]):
+        left, right = (torch.tensor(values, requires_grad=True) for _ in range(2))
+        of_unknown_size(left)[0].backward()
+        static(right)[0].backward()
+        assert same(left.grad, right.grad, 1e-6)
+    assert "derivative" in static.programs[0].not_compiled
