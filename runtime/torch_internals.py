@@ -348,7 +348,19 @@ class EffectsWatch(TorchDispatchMode):
             for argument, given in _arguments(func, args, kwargs):
                 if argument.alias_info is not None and argument.alias_info.is_write:
                     self.written |= {storage_key(item) for item in (given if isinstance(given, list) else [given])}
+        if func in _NORMALISING:
+            self.written |= {storage_key(one) for one in _statistics(func, args, kwargs) if one is not None}
         return func(*args, **kwargs)
+
+
+# These write running statistics, which neither their schemas nor the versions of the tensors tell.
+_NORMALISING = (torch.ops.aten.native_batch_norm.default, torch.ops.aten.cudnn_batch_norm.default)
+
+
+def _statistics(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The tensors that a normalisation updates."""
+    given = {argument.name: value for argument, value in _arguments(func, args, kwargs)}
+    return [given["running_mean"], given["running_var"]] if given["training"] else []
 
 
 def _arguments(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -430,7 +442,7 @@ class TracedGraph:
         held = [node for node in module.graph.find_nodes(op="get_attr") if _is_held(module, node)]
         constants = [getattr(module, node.target) for node in held]
         inputs = [*self.inputs, *map(self.mode.from_tensor, constants)]
-        first = next(node for node in module.graph.nodes if node.op != "placeholder")
+        first = next(node for node in module.graph.nodes if node.op != "placeholder" and node not in held)
         for place, node in enumerate(held, len(self.inputs)):
             with module.graph.inserting_before(first):
                 new = module.graph.placeholder(f"constant_{place}")

@@ -63,13 +63,19 @@ class Pair:
         """Those of the outputs that depend on a wanted input."""
         return [place for place, words in zip(self.outputs, self.words, strict=True) if _mask(words, values)]
 
-    def sources(self, tensors: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """The inputs, without the history of those that no output depends on: autograd would go through it."""
+    def sources(
+        self, tensors: Sequence[torch.Tensor], values: Sequence[torch.Tensor], written: Sequence[int]
+    ) -> list[torch.Tensor]:
+        """What gradients are computed from: the inputs, and copies of those that are written when all is computed.
+
+        Those that no output depends on come without their history: autograd would go through it.
+        """
         used = 0
         for words in self.words:
             used |= _mask(words, values)
         unused = {place for number, place in enumerate(self.wanted) if not used >> number & 1}
-        return [one.detach() if place in unused else one for place, one in enumerate(tensors)]
+        found = [one.detach() if place in unused else one for place, one in enumerate(tensors)]
+        return [one.clone() if place in written else one for place, one in enumerate(found)]
 
     def _backward(
         self, inputs: Sequence[torch.Tensor], values: Sequence[torch.Tensor], operands: Sequence[torch.Tensor]
@@ -100,14 +106,17 @@ class _Differentiable(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, pair: Pair, values: Sequence[torch.Tensor], *tensors: torch.Tensor) -> Any:
-        ctx.pair, ctx.values = pair, values
-        ctx.save_for_backward(*tensors)
+        # Not by save_for_backward: what it saves is gone after a backward, and eager may not have needed it.
+        ctx.pair, ctx.values, ctx.tensors = pair, values, tensors
+        ctx.versions = [one._version for one in tensors]
         ctx.set_materialize_grads(False)
         return tuple(values[place].detach() for place in pair.outputs)  # they become parts of the history themselves
 
     @staticmethod
     def backward(ctx: Any, *given: torch.Tensor | None) -> Any:
-        pair, tensors = ctx.pair, ctx.saved_tensors
+        pair, tensors = ctx.pair, ctx.tensors
+        if ctx.versions != [one._version for one in tensors]:
+            raise RuntimeError("a tensor that a gradient is computed from was modified by an inplace operation")
         return None, None, *spread(pair.wanted, _gradients(pair, tensors, ctx.values, given), len(tensors))
 
 
@@ -166,7 +175,7 @@ class TrainingWay(Way):
             raise LoweringError(graph.reason)
         values = self._forward(graph, tensors)
         own = list(values[: len(self._returned(code.program))])
-        sources = graph.sources(tensors, values)
+        sources = graph.sources(tensors, values, code.written)
         made = dict(zip(graph.outputs, _Differentiable.apply(graph, values, *sources), strict=True))
         for place in graph.differentiable(values):
             own[place] = made[place]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
+from torch.nn import functional as F
 
 from d2s.runtime.ir.program import (
     Block,
@@ -46,6 +47,8 @@ _ENDS = (
     ),
     *(torch.empty_like, torch.Tensor.new_zeros, torch.Tensor.new_ones, torch.Tensor.new_full, torch.Tensor.new_empty),
 )
+# What writes statistics that are kept without history.
+_NORMALISING = (F.batch_norm, F.instance_norm, torch.batch_norm, torch.instance_norm)
 # The bits of a mask, in words: numbers that are known, or values.
 Mask = tuple[Tree, ...]
 # What a word is when the program has run: bits, and the place of a returned value that has more of them, or None.
@@ -114,7 +117,7 @@ class _Dependence(Expander):
         if not op.modes.grad:
             return
         mask = self._union([self.of(value) for value in op.operands])
-        for value in op.effects.writes:
+        for value in op.effects.writes if op.target not in _NORMALISING else ():
             root = self._origins.root(value)
             self._masks[root] = self._union([self.of(root), mask])
         for result in op.results:

@@ -10,7 +10,7 @@ import torch
 
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Program, TensorType, Value, Write, walk_ops
-from d2s.runtime.lowering.builder import number_tensor
+from d2s.runtime.lowering.builder import is_number, number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.choices import with_choices
 from d2s.runtime.lowering.constants import with_constants_first
@@ -99,7 +99,7 @@ def _check_call(call: Call) -> None:
     name = display_name(call.target)
     if call.effects.ordered:
         raise LoweringError(f"{name}, which does more than to compute, can't be lowered", call.location)
-    made = not any(isinstance(one.type, TensorType) for one in call.operands)
+    made = all(is_number(one.type) for one in call.operands)
     if (made and any(map(_has_gradient, call.results))) or call.target is torch.Tensor.requires_grad_:
         raise LoweringError(f"{name}, at which a gradient begins, can't be lowered", call.location)
 

@@ -33,8 +33,8 @@ def scaled_by(constants):
     """A function of its own at each call, with constants of its own."""
 
     def f(x, y):
-        scale = torch.tensor(constants)
-        while x.sum() < 40:
+        scale, least = torch.tensor(constants), torch.tensor(40.0)
+        while x.sum() < least:
             x = x * scale + y
         return x
 

@@ -238,3 +238,43 @@ def test_a_derivative_that_cannot_be_traced(trials, monkeypatch):
         static(right)[0].backward()
         assert same(left.grad, right.grad, 1e-6)
     assert "derivative" in static.programs[0].not_compiled
+
+
+class Counting(nn.Module):
+    """A layer normalised by statistics of the batches so far, and a sum of all that it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.total = torch.zeros(3)
+
+    def forward(self, x):
+        y = self.norm(x)
+        if x.sum() > 0:
+            y = y * 2
+        self.total = self.total + x.sum(0)
+        return (y * x).sum() + self.total.sum()
+
+
+def test_state_that_is_written_and_a_history_over_calls(answers):
+    torch.manual_seed(0)
+    eager = Counting()
+    static = d2s.to_static(copy.deepcopy(eager), full_graph=True, backend="inductor")
+    for scale in (1.0, -2.0, 3.0):
+        leaves = [
+            (torch.randn(4, 3, generator=torch.Generator().manual_seed(1)) * scale).requires_grad_() for _ in "12"
+        ]
+        for model, leaf in zip((eager, static), leaves, strict=True):
+            model(leaf).backward()
+        assert same(leaves[0].grad, leaves[1].grad, 1e-5)
+        assert same(dict(eager.state_dict()), dict(static.state_dict()), 1e-6)
+    assert None not in answers
+
+
+def test_an_input_that_is_modified_before_the_backward():
+    static = d2s.to_static(lambda x, y: (x * y).sum() if y.sum() > 0 else x.sum(), backend="inductor")
+    x, y = torch.ones(3, requires_grad=True), torch.ones(3)
+    loss = static(x, y)
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -83,6 +83,18 @@ def test_mlp_with_dropout_and_batch_norm() -> None:
     assert [op.target for op in drawing] == [F.dropout]
 
 
+def normalised(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
+    known = F.batch_norm(x, mean, var)
+    return known + F.batch_norm(x, mean, var, training=True) + F.instance_norm(x, mean, var)
+
+
+def test_running_statistics_are_written_in_training() -> None:
+    program = check(normalised, x=torch.randn(2, 3, 4), mean=torch.zeros(3), var=torch.ones(3))
+    calls = [op for op in program.body.ops if isinstance(op, Call) and op.target in (F.batch_norm, F.instance_norm)]
+    statistics = tuple(entry.value for entry in program.inputs if str(entry.source) in ("mean", "var"))
+    assert [op.effects.writes for op in calls] == [(), statistics, statistics]
+
+
 def attended(x: torch.Tensor) -> torch.Tensor:
     return F.scaled_dot_product_attention(x, x, x) + F.scaled_dot_product_attention(x, x, x, dropout_p=0.5)
 
