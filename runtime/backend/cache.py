@@ -2,7 +2,8 @@
 
 They are in the folder that the environment's D2S_CACHE_DIR names, else in `d2s` among the user's caches. An entry is
 a package of machine code and a file with the guards of its sizes; the name is a hash of the graph, of torch's version
-and of what the processor can do. It may be deleted at any time.
+and of what the processor can do. It may be deleted at any time. Where D2S_CACHE_DIR is empty nothing is kept: graphs
+are compiled for this process only, in half the time.
 """
 
 from __future__ import annotations
@@ -27,17 +28,25 @@ def cached_graph(traced: TracedGraph, inputs: Sequence[torch.Tensor]) -> tuple[s
     """The guards of a graph's sizes, and the graph compiled: read, or made for inputs like these and kept."""
     traced, constants = traced.without_constants()
     given = [*inputs, *constants]
-    entry = _folder() / hashlib.sha256(traced.text().encode()).hexdigest()
+    folder = _folder()
+    if folder is None:
+        run = compiled_graph(traced, given)
+        guards = traced.guards()
+    else:
+        guards, run = _kept(traced, given, folder / hashlib.sha256(traced.text().encode()).hexdigest())
+    return guards, (lambda *tensors: run(*tensors, *constants)) if constants else run
+
+
+def _kept(traced: TracedGraph, inputs: Sequence[torch.Tensor], entry: Path) -> tuple[str, Callable[..., Any]]:
     package, guards = entry.with_suffix(".pt2"), entry.with_suffix(".guards")
     if guards.exists() and package.exists():
-        found, run = guards.read_text(), loaded_graph(str(package))
-    else:
-        run = _made(traced, given, package)
-        found = traced.guards()
-        if package.exists():
-            with whole_file(guards) as file:
-                file.write(found.encode())
-    return found, (lambda *tensors: run(*tensors, *constants)) if constants else run
+        return guards.read_text(), loaded_graph(str(package))
+    run = _made(traced, inputs, package)
+    found = traced.guards()
+    if package.exists():
+        with whole_file(guards) as file:
+            file.write(found.encode())
+    return found, run
 
 
 def _made(traced: TracedGraph, inputs: Sequence[torch.Tensor], package: Path) -> Callable[..., Any]:
@@ -55,6 +64,8 @@ def _made(traced: TracedGraph, inputs: Sequence[torch.Tensor], package: Path) ->
     return loaded_graph(str(package))
 
 
-def _folder() -> Path:
+def _folder() -> Path | None:
     named = os.environ.get("D2S_CACHE_DIR")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "d2s"
+    if named is not None:
+        return Path(named) if named else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "d2s"

@@ -15,8 +15,12 @@ from d2s.runtime.backend import compiling
 TRAINED = [case for case in SMALL if case.trains]
 
 
-def instances(case: Case, monkeypatch):
-    """The model and the same one static, compiled from the first call on, with three inputs for them."""
+def instances(case: Case, monkeypatch, folder: str = ""):
+    """The model and the same one static, compiled from the first call on, with three inputs for them.
+
+    `folder` is where compiled graphs are kept.
+    """
+    monkeypatch.setenv("D2S_CACHE_DIR", folder)
     monkeypatch.setattr(compiling, "_TRIALS", 0)
     torch.manual_seed(0)
     model = case.make()
@@ -26,8 +30,8 @@ def instances(case: Case, monkeypatch):
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
-def test_inference(case, monkeypatch):
-    model, static, given = instances(case, monkeypatch)
+def test_inference(case, monkeypatch, tmp_path):
+    model, static, given = instances(case, monkeypatch, str(tmp_path))
     for inputs in given:
         want, got = (inference(one, inputs) for one in (model, static))
         assert same(want, got, 1e-4), f"{got} instead of {want}"

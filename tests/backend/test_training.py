@@ -229,7 +229,8 @@ def of_unknown_size(x):
 
 
 @pytest.mark.parametrize("trials", [0, 6])
-def test_a_derivative_that_cannot_be_traced(trials, monkeypatch):
+def test_a_derivative_that_cannot_be_traced(trials, monkeypatch, tmp_path):
+    monkeypatch.setenv("D2S_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(compiling, "_TRIALS", trials)
     static = d2s.to_static(of_unknown_size, full_graph=True, backend="inductor")
     for values in ([1.0, -2.0, 3.0], [-1.0, -2.0, 3.0], [4.0, 2.0, 3.0]):
