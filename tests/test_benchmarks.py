@@ -28,7 +28,8 @@ def test_the_benchmark_measures_every_contender(tmp_path: Path) -> None:
     ]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "small, inference" in printed and "small, training" in printed
-    assert printed.count("times as fast as the better of torch.compile and torch.jit.script") == 2
+    assert "all sizes, inference" in printed and "all sizes, training" in printed
+    assert printed.count("times as fast as the better of torch.compile and torch.jit.script") == 4
     found = json.loads(figures.read_text())
     assert [(row["case"], row["kind"]) for row in found["rows"]] == [("tree", "inference"), ("tree", "training")]
     for row in found["rows"]:

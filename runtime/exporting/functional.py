@@ -52,7 +52,7 @@ class FunctionalModule(torch.nn.Module):
         executable = module.programs[0]
         for table in ("_parameters", "_buffers", "_modules"):
             self.__dict__[table] = dict(module.__dict__[table])
-        self._lowered = lowered(optimised(executable.program), identities=False)
+        self._lowered = lowered(optimised(executable.program), values_only=True)
         self._ends = _returning(self._lowered)
         self._refuse_attempts()
         self._sources = [entry.source for entry in executable.program.inputs]

@@ -71,21 +71,23 @@ class Lowered:
         return answer, end.writes, tuple(written)
 
 
-def lowered(program: Program, identities: bool = True, differentiable: bool = False) -> Lowered:
+def lowered(program: Program, values_only: bool = False, differentiable: bool = False) -> Lowered:
     """A verified program as functional tensor code.
 
-    Without `identities` it gives copies of all that it returns; `differentiable` code has the program's gradients.
+    With `values_only` it gives copies, without a history; `differentiable` code has the program's gradients.
 
     Raises:
         LoweringError: it can't be; the error says why.
     """
     for op in walk_ops(program.body):
         if isinstance(op, Call):
-            _check_call(op)
+            _check_effects(op)
+            if not values_only:
+                _check_gradient(op)
     made, ends = with_one_end(program)
     for legal in (with_tensor_numbers, with_index_ops, with_constants_first):
         made = verify(legal(made))
-    made, known = with_identities(made) if identities else (made, [])
+    made, known = (made, []) if values_only else with_identities(made)
     made, written = with_writes_inside(verify(made))
     made = verify(with_selections(verify(made)))
     is_checked = has_checks(made)
@@ -94,13 +96,18 @@ def lowered(program: Program, identities: bool = True, differentiable: bool = Fa
     return Lowered(made, ends, known, written, is_checked)
 
 
-def _check_call(call: Call) -> None:
-    """Refuse what a graph has no place for: effects in order, and gradients that begin inside."""
-    name = display_name(call.target)
+def _check_effects(call: Call) -> None:
+    """Refuse effects in order: a graph has no place for them."""
     if call.effects.ordered:
+        name = display_name(call.target)
         raise LoweringError(f"{name}, which does more than to compute, can't be lowered", call.location)
+
+
+def _check_gradient(call: Call) -> None:
+    """Refuse what a history begins with that no input has."""
     made = all(is_number(one.type) for one in call.operands)
     if (made and any(map(_has_gradient, call.results))) or call.target is torch.Tensor.requires_grad_:
+        name = display_name(call.target)
         raise LoweringError(f"{name}, at which a gradient begins, can't be lowered", call.location)
 
 
