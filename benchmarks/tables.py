@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
+from statistics import geometric_mean
 from typing import Any
 
 from cases import LARGE, SMALL
@@ -65,10 +65,10 @@ def summary(rows: list[Row]) -> Iterable[str]:
     rows = [row for row in rows if row["case"] in branching and "d2s, inductor" in row["ratio"]]
     if not rows:
         return
-    yield f"d2s, inductor, is {_mean(1 / _ratio(row) for row in rows):.2f} times as fast as eager"
+    yield f"d2s, inductor, is {geometric_mean(1 / _ratio(row) for row in rows):.2f} times as fast as eager"
     with_rivals = [row for row in rows if any(name in row["ratio"] for name in RIVALS)]
     if with_rivals:
-        gain = _mean(_best_rival(row) / _ratio(row) for row in with_rivals)
+        gain = geometric_mean(_best_rival(row) / _ratio(row) for row in with_rivals)
         yield f"and {gain:.2f} times as fast as the better of {' and '.join(RIVALS)}"
     slower = [f"{row['case']} ({row['size']})" for row in rows if _ratio(row) > min(1.0, _best_rival(row))]
     yield f"it is slower than one of them on: {', '.join(slower) or 'none'}"
@@ -80,7 +80,3 @@ def _ratio(row: Row) -> float:
 
 def _best_rival(row: Row) -> float:
     return min((row["ratio"][name] for name in RIVALS if name in row["ratio"]), default=float("inf"))
-
-
-def _mean(values: Iterable[float]) -> float:
-    return statistics.geometric_mean(values)

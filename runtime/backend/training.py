@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,25 +56,21 @@ class Pair:
         room = torch.empty(max(2, int(values[-1])))
         operands = [*inputs, *filled, room]
         found = self._backward(inputs, values, operands).run(*operands)
-        used = 0
-        for words, one in zip(self.words, given, strict=True):
-            used |= _mask(words, values) if one is not None else 0
+        used = _union(mask for mask, one in zip(self.masks(values), given, strict=True) if one is not None)
         return [one if used >> number & 1 else None for number, one in enumerate(found)]
 
-    def differentiable(self, values: Sequence[torch.Tensor]) -> list[int]:
-        """Those of the outputs that depend on a wanted input."""
-        return [place for place, words in zip(self.outputs, self.words, strict=True) if _mask(words, values)]
+    def masks(self, values: Sequence[torch.Tensor]) -> list[int]:
+        """On which of the wanted inputs each of the outputs depends, as bits."""
+        return [_mask(words, values) for words in self.words]
 
     def sources(
-        self, tensors: Sequence[torch.Tensor], values: Sequence[torch.Tensor], written: Sequence[int]
+        self, tensors: Sequence[torch.Tensor], masks: Sequence[int], written: Sequence[int]
     ) -> list[torch.Tensor]:
         """What gradients are computed from: the inputs, and copies of those that are written when all is computed.
 
         Those that no output depends on come without their history: autograd would go through it.
         """
-        used = 0
-        for words in self.words:
-            used |= _mask(words, values)
+        used = _union(masks)
         unused = {place for number, place in enumerate(self.wanted) if not used >> number & 1}
         found = [one.detach() if place in unused else one for place, one in enumerate(tensors)]
         return [one.clone() if place in written else one for place, one in enumerate(found)]
@@ -91,6 +89,10 @@ class Pair:
             self.reason = f"its derivative can't be compiled: {type(error).__name__}: {error}".splitlines()[0]
             raise LoweringError(self.reason) from error
         return self.backward[-1]
+
+
+def _union(masks: Iterable[int]) -> int:
+    return functools.reduce(operator.or_, masks, 0)
 
 
 def _mask(words: Sequence[Word], values: Sequence[torch.Tensor]) -> int:
@@ -175,10 +177,12 @@ class TrainingWay(Way):
             raise LoweringError(graph.reason)
         values = self._forward(graph, tensors)
         own = list(values[: len(self._returned(code.program))])
-        sources = graph.sources(tensors, values, code.written)
+        masks = graph.masks(values)
+        sources = graph.sources(tensors, masks, code.written)
         made = dict(zip(graph.outputs, _Differentiable.apply(graph, values, *sources), strict=True))
-        for place in graph.differentiable(values):
-            own[place] = made[place]
+        for place, mask in zip(graph.outputs, masks, strict=True):
+            if mask:
+                own[place] = made[place]
         return code.answer(own, tensors)
 
     def _forward(self, pair: Pair, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:

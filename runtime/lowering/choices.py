@@ -15,7 +15,19 @@ import torch
 
 from d2s.runtime.ir.liveness import op_uses
 from d2s.runtime.ir.names import qualified_name
-from d2s.runtime.ir.program import Block, Call, If, Op, Program, TensorType, Tree, Value, Yield, values_in
+from d2s.runtime.ir.program import (
+    Block,
+    Call,
+    If,
+    Op,
+    Program,
+    TensorType,
+    Tree,
+    Value,
+    Yield,
+    is_differentiable,
+    values_in,
+)
 from d2s.runtime.lowering.builder import Expander
 
 # Functions that fail for no tensors of the shapes that they were captured with, and are soon done.
@@ -65,7 +77,7 @@ class _Choices(Expander):
 
     def _may_be_chosen(self, result: Value) -> bool:
         assert isinstance(result.type, TensorType)
-        return not self._differentiable or not (result.type.dtype.is_floating_point or result.type.dtype.is_complex)
+        return not (self._differentiable and is_differentiable(result.type.dtype))
 
 
 def _ends(side: Block) -> list[Tree]:
