@@ -441,7 +441,7 @@ class TracedGraph:
         module = copy.deepcopy(self.module)
         held = [node for node in module.graph.find_nodes(op="get_attr") if _is_held(module, node)]
         constants = [getattr(module, node.target) for node in held]
-        inputs = [*self.inputs, *map(self.mode.from_tensor, constants)]
+        inputs = [*self.inputs, *(_symbolic(self.mode, one, tuple(one.shape)) for one in constants)]
         first = next(node for node in module.graph.nodes if node.op != "placeholder" and node not in held)
         for place, node in enumerate(held, len(self.inputs)):
             with module.graph.inserting_before(first):

@@ -160,6 +160,18 @@ def turning(x, n):
     return z.abs(), z
 
 
+def test_tensors_that_the_program_holds(answers):
+    def function(x):
+        y = x * torch.tensor([1.0, 2.0, 3.0])
+        if y.sum() > 0:
+            y = y.exp() * 2
+        return y
+
+    x = torch.tensor([1.0, -2.0, 3.0])
+    agrees(function, (x,), (-x,), (x + 1,))
+    assert len(answers) == 3
+
+
 def test_complex_numbers():
     static = d2s.to_static(turning, full_graph=True, backend="inductor")
     x = torch.tensor([1.0, 2.0])
