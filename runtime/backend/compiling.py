@@ -21,7 +21,7 @@ from d2s.runtime.lowering.graph import graph_of
 from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
-from d2s.runtime.passes.splitting import with_split_cells
+from d2s.runtime.passes.splitting import with_split_cells, with_split_maps
 from d2s.runtime.torch_internals import TracedGraph, sizes_fit, storage_key
 
 Run = Callable[..., Answer]
@@ -140,7 +140,7 @@ class Way:
         """The program as functional tensor code; None if it can't be, which is then given up."""
         if self._lowered is None:
             try:
-                program = optimised(with_split_cells(self._program))
+                program = optimised(with_split_maps(with_split_cells(self._program)))
                 self._lowered = lowered(program, differentiable=self.differentiable)
             except LoweringError as error:
                 self._give_up(str(error))

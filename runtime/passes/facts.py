@@ -16,14 +16,14 @@ _STATEFUL = frozenset(
 # What gives an answer for all values of tensors whose types fit, as the recording has seen that they do.
 _TOTAL = frozenset(
     """abs add addcmul addmm all amax amin any argmax argmin atan baddbmm bitwise_and bitwise_not bitwise_or bmm bool
-    broadcast_to cat ceil chunk clamp clone contiguous cos cosh cumsum detach div double dropout elu eq erf exp expand
-    eye flatten flip float floor full full_like ge gelu gru_cell gt half int isfinite isinf isnan layer_norm le
-    leaky_relu linear log log1p log_softmax logaddexp logical_and logical_not logical_or logsumexp long lstm_cell lt
-    matmul max maximum mean min minimum mm mul movedim mv ne neg new_full new_ones new_zeros norm ones ones_like outer
-    permute pow reciprocal relu relu6 reshape rnn_relu_cell rnn_tanh_cell roll round rsqrt rsub selu sigmoid sign silu
-    sin sinh softmax softplus sqrt square squeeze stack std sub sum t tan tanh tile to transpose tril triu true_divide
-    type_as unbind unflatten unsqueeze var view view_as where zeros zeros_like __eq__ __ne__ __rsub__ __radd__
-    __rmul__ T.__get__ mT.__get__""".split()
+    broadcast_to cat ceil chunk clamp clone contiguous cos cosh cumsum detach div double dropout elu eq erf exp
+    expand eye flatten flip float floor full full_like ge gelu gru_cell gt half int isfinite isinf isnan layer_norm
+    le leaky_relu linear log log1p log_softmax logaddexp logical_and logical_not logical_or logsumexp long lstm_cell
+    lt matmul max maximum mean min minimum mm mul movedim mv narrow_copy ne neg new_full new_ones new_zeros norm ones
+    ones_like outer permute pow reciprocal relu relu6 reshape rnn_relu_cell rnn_tanh_cell roll round rsqrt rsub selu
+    sigmoid sign silu sin sinh softmax softplus sqrt square squeeze stack std sub sum t tan tanh tile to transpose
+    tril triu true_divide type_as unbind unflatten unsqueeze var view view_as where zeros zeros_like __eq__ __ne__
+    __rsub__ __radd__ __rmul__ T.__get__ mT.__get__""".split()
 )
 _TOTAL_OF_NUMBERS = frozenset("add sub mul neg lt le gt ge eq ne and_ or_ not_ is_ is_not pos truth".split())
 

@@ -13,7 +13,7 @@ from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.ir.names import display_name
 from d2s.runtime.ir.program import Call, Role, While, walk_ops
 from d2s.runtime.passes.pipeline import optimised
-from d2s.runtime.passes.splitting import with_split_cells
+from d2s.runtime.passes.splitting import with_split_cells, with_split_maps
 
 X = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
 INPUTS = [X, -X, X * 10, X / 100, torch.zeros(2, 2)]
@@ -82,6 +82,38 @@ def test_half_of_a_cell_leaves_the_loop():
     assert calls(after, inside=True)["torch.nn.functional.linear"] == 3
     assert calls(after)["torch.nn.functional.linear"] == 6
     assert not {"torch.gru_cell", "torch.lstm_cell", "torch.rnn_relu_cell"} & set(calls(after))
+
+
+def test_half_of_a_linear_map_leaves_the_loop():
+    class Net(nn.Module):
+        def __init__(self, written):
+            super().__init__()
+            torch.manual_seed(0)
+            self.linear, self.written = nn.Linear(5, 3), written
+
+        def forward(self, x):
+            h = torch.zeros(2, 3)
+            count = 0
+            while count < 7 and h.sum() < x.sum() + 5:
+                joined = torch.cat([x, h], dim=-1)
+                if self.written:
+                    joined[0, 0] = 1.0
+                h = self.linear(joined).tanh()
+                count = count + 1
+            return h
+
+    for written in (False, True):
+        before, same_calls = check(Net(written))
+        assert calls(before) == calls(same_calls)  # it rounds otherwise, so only Inductor gets it
+        after = optimised(with_split_maps(before))
+        net = Net(written)
+        with torch.no_grad():
+            for x in INPUTS:
+                assert same(compile_program(after).run(x, *net.parameters())[0], net(x), 1e-6)
+        linear = "torch.nn.functional.linear"
+        assert (calls(after)[linear], calls(after, inside=True)[linear]) == ((1, 1) if written else (2, 1))
+        assert calls(after, inside=True)["torch.narrow_copy"] == 0
+        assert calls(after)["torch.cat"] == written
 
 
 def test_equal_calls_are_made_once():
