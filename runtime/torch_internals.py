@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch._C._dynamo.guards import TensorGuards
+from torch._guards import TracingContext, tracing
 from torch._higher_order_ops.map import map as map_
 from torch._higher_order_ops.while_loop import while_loop
 from torch._subclasses.fake_tensor import (
@@ -522,14 +523,15 @@ def write_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor], path: str) -
     package_aoti(path, files)
 
 
-def compiled_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
+def compiled_graph(graph: TracedGraph) -> Callable[..., Any]:
     """A graph, compiled without gradients for this process; it takes operators that packages don't, as of complex."""
     from torch._inductor import config, standalone_compile
 
     # It warns that artefacts of graphs with control flow can't be saved.
     logging.getLogger("torch._inductor.standalone_compile").setLevel(logging.ERROR)
-    with config.patch({"cpp_wrapper": True, **_INDUCTOR}), torch.no_grad():
-        return standalone_compile(graph.module, list(inputs), dynamic_shapes="from_graph")
+    context = tracing(TracingContext(graph.mode))
+    with config.patch({"cpp_wrapper": True, **_INDUCTOR}), context, torch.no_grad():
+        return standalone_compile(graph.module, list(graph.inputs), dynamic_shapes="from_tracing_context")
 
 
 def loaded_graph(path: str) -> Callable[..., Sequence[torch.Tensor]]:

@@ -30,7 +30,7 @@ def cached_graph(traced: TracedGraph, inputs: Sequence[torch.Tensor]) -> tuple[s
     given = [*inputs, *constants]
     folder = _folder()
     if folder is None:
-        run = compiled_graph(traced, given)
+        run = compiled_graph(traced)
         guards = traced.guards()
     else:
         guards, run = _kept(traced, given, folder / hashlib.sha256(traced.text().encode()).hexdigest())
@@ -58,7 +58,7 @@ def _made(traced: TracedGraph, inputs: Sequence[torch.Tensor], package: Path) ->
             write_graph(traced, inputs, str(made))
         except Exception as error:
             _log.debug("compiled for this process only", exc_info=error)
-            return compiled_graph(traced, inputs)
+            return compiled_graph(traced)
         with whole_file(package) as file:
             file.write(made.read_bytes())
     return loaded_graph(str(package))

@@ -87,6 +87,28 @@ def test_sizes_stay_free_and_one_that_is_broadcast_has_a_graph_of_its_own(graphs
     assert 1 < len(program._run.inference._graphs) < 5
 
 
+def test_sizes_that_were_equal_need_not_be(graphs):
+    def f(x, y):
+        if x.sum() > 0:
+            return x.cumsum(0)[-1] * y
+        return y.flip(0) + x.sum()
+
+    static = d2s.to_static(f, backend="inductor", input_spec=[d2s.InputSpec([None]), d2s.InputSpec([None])])
+    calls = [(sign * torch.rand(n), torch.rand(m)) for n, m in ((3, 3), (3, 4), (5, 2)) for sign in (1, -1)]
+    (program,) = agrees(static, f, *calls)
+    assert None not in graphs and len(program._run.inference._graphs) == 1
+
+
+def test_sizes_that_only_the_run_knows(graphs):
+    def f(x):
+        if x.mean() > 0:
+            x = x * 2 - 1
+        return x[x > 0].sum(), x.nonzero()
+
+    (program,) = agrees(d2s.to_static(f, backend="inductor"), f, *[(torch.randn(9) + n,) for n in (-5, 0, 0.5, 5)])
+    assert None not in graphs and program.not_compiled is None
+
+
 def carried_from_a_view(x):
     table = x * 2
     row = table[0]
