@@ -21,6 +21,7 @@ from d2s.runtime.operators.calls import converted
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import active_recorder, recording
+from d2s.runtime.torch_internals import is_transforming
 from d2s.switches import Switch
 
 
@@ -48,7 +49,7 @@ class StaticFunction:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `self(*args, **kwargs)` does; every step here is paid at each call."""
-        if recording.at_work or self._kept_dynamic or not Switch.enabled:
+        if recording.at_work or self._kept_dynamic or not Switch.enabled or is_transforming():
             return self._call_as_it_is(args, kwargs)
         arguments = args
         if kwargs or len(args) != self._count or not self._takes_positions:
@@ -60,7 +61,10 @@ class StaticFunction:
         return self._call_for_the_first_time(args, kwargs)
 
     def _call_as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Within a recording the function becomes part of that; else it is called as if it were not static."""
+        """Within a recording the function becomes part of that; else it is called as if it were not static.
+
+        So it is where torch transforms or traces what is called: there, tensors aren't those that programs are for.
+        """
         recorder = active_recorder()
         function = self.function if recorder is None else converted(recorder, self.function)
         return function(*args, **kwargs)

@@ -24,6 +24,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedFakeTensorException,
     UnsupportedOperatorException,
 )
+from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import (
     SYMPY_INTERP,
@@ -295,6 +296,20 @@ def without_logs_of_fakes() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def is_transforming() -> bool:
+    """Whether tensors stand for others: in a transform such as vmap, a mode such as that of fakes, or a trace."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._is_tracing()
+    )
+
+
+def is_watched() -> bool:
+    """Whether anything else takes part in what torch computes, such as gradients that go forward."""
+    return is_transforming() or forward_ad._current_level >= 0 or torch._C._len_torch_function_stack() > 0
 
 
 @contextmanager

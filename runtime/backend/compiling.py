@@ -140,8 +140,7 @@ class Way:
         """The program as functional tensor code; None if it can't be, which is then given up."""
         if self._lowered is None:
             try:
-                program = optimised(with_split_maps(with_split_cells(self._program)))
-                self._lowered = lowered(program, differentiable=self.differentiable)
+                self._lowered = self.lowered(self._program)
             except LoweringError as error:
                 self._give_up(str(error))
                 self.flat = self._instead()
@@ -187,6 +186,14 @@ class Way:
         self._graphs = []
 
     # -------------------------------------------------------------- how it runs
+
+    def lowered(self, program: Program) -> Lowered:
+        """A program as functional tensor code.
+
+        Raises:
+            LoweringError: it can't be.
+        """
+        return lowered(optimised(with_split_maps(with_split_cells(program))), differentiable=self.differentiable)
 
     def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Graph:
         """A graph for inputs like these."""

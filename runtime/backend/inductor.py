@@ -13,6 +13,7 @@ from d2s.runtime.backend.training import TrainingWay
 from d2s.runtime.ir.program import Program
 from d2s.runtime.lowering.pipeline import Answer
 from d2s.runtime.passes.pipeline import optimised
+from d2s.runtime.torch_internals import is_watched
 
 
 class InductorRun:
@@ -21,13 +22,14 @@ class InductorRun:
     What can't be lowered as a whole runs flat, and what can be of it by runs of their own.
     """
 
-    def __init__(self, program: Program, flat: Run, compiled: Callable[[Program], Run]):
+    def __init__(self, program: Program, flat: Run, compiled: Callable[[Program], Run], is_part: bool = False):
         self.parts: list[InductorRun] = []
         self._program = program
         self._compiled = compiled
+        self._flat = flat
         self._split: Run | None = None
         self.inference = Way(program, flat, self._in_stretches)
-        self.training = TrainingWay(program, flat, self._in_stretches)
+        self.training = TrainingWay(program, flat, self._in_stretches, is_part)
 
     def _in_stretches(self) -> Run:
         """The program as it runs flat, with its parts compiled."""
@@ -36,7 +38,7 @@ class InductorRun:
         return self._split
 
     def _part(self, program: Program) -> Callable[..., Any]:
-        part = InductorRun(program, self._compiled(optimised(program)), self._compiled)
+        part = InductorRun(program, self._compiled(optimised(program)), self._compiled, is_part=True)
         self.parts.append(part)
         return lambda *inputs: part(*inputs)[0]
 
@@ -50,6 +52,9 @@ class InductorRun:
         return "; ".join(reasons) or None
 
     def __call__(self, *inputs: Any) -> Answer:
+        if is_watched():
+            # A graph is one step, of which nobody sees the ops.
+            return self._flat(*inputs)
         needed = torch.is_grad_enabled() and any(
             isinstance(one, torch.Tensor) and one.requires_grad for one in inputs
         )

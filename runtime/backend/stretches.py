@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from d2s.runtime.backend.histories import sources_of_gradients
 from d2s.runtime.ir.liveness import free_values
 from d2s.runtime.ir.program import (
     ORDERED,
@@ -31,6 +32,7 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument
+from d2s.runtime.ir.values import defined_in
 from d2s.runtime.lowering.ends import is_lowered
 from d2s.runtime.lowering.origins import Origins
 from d2s.runtime.lowering.pipeline import lowered
@@ -45,7 +47,8 @@ Compile = Callable[[Program], Callable[..., tuple[Any, ...]]]
 def in_stretches(program: Program, compiled: Compile) -> Program:
     """A program that calls functions in place of what can be lowered on its own.
 
-    `compiled` makes a function of a program; that gives the tuple which the program returns.
+    `compiled` makes a function of a program; that gives the tuple which the program returns. Of what a function
+    returns, no more than one value is among those that gradients may be wanted with regard to, and it is the last.
     """
     return verify(_Stretches(program, compiled).program(program))
 
@@ -56,17 +59,19 @@ class _Stretches(Rewriter):
         self._name = program.name
         self._compiled = compiled
         self._uses = use_counts(program)
+        self._sources = sources_of_gradients(program)
 
     def block(self, block: Block) -> Block:
         ops: list[Op] = []
-        for run in _runs(block.ops):
+        for run in self._runs(block.ops):
             call = self._stretch(run)
             ops += [call] if call is not None else map(self.op, run)
         return Block(ops, None if block.terminator is None else self.terminator(block.terminator))
 
     def _stretch(self, ops: list[Op]) -> Call | None:
         """A call in place of ops in one mode; None if they are too few, or can't be lowered."""
-        if sum(isinstance(one, Call) for one in walk_ops(Block(ops))) < _FEWEST_CALLS or not all(map(_is_plain, ops)):
+        calls = sum(isinstance(one, Call) for one in walk_ops(Block(ops)))
+        if calls < _FEWEST_CALLS or not all(map(self._is_plain, ops)):
             return None
         inside = use_counts(Program(self._name, body=Block(ops, Return(()))))
         made = [value for op in ops for value in op.results if self._uses[value] > inside[value]]
@@ -77,6 +82,25 @@ class _Stretches(Rewriter):
         self._count += 1
         target = self._compiled(program)
         return Call(target, tuple(given), {}, tuple(made), ORDERED, ops[0].modes, ops[0].location)
+
+    def _runs(self, ops: Sequence[Op]) -> list[list[Op]]:
+        """Ops in runs, of those that may be lowered in one mode, and of single others."""
+        runs: list[list[Op]] = []
+        for op in ops:
+            last = runs[-1][-1] if runs else None
+            if last is not None and op.modes == last.modes and self._is_plain(op) and self._may_be_followed(last):
+                runs[-1].append(op)
+            else:
+                runs.append([op])
+        return runs
+
+    def _is_plain(self, op: Op) -> bool:
+        """Whether an op may be in a graph."""
+        return _is_plain(op) and (isinstance(op, Call) or not self._sources.intersection(defined_in(op)))
+
+    def _may_be_followed(self, op: Op) -> bool:
+        """Whether more may be in a graph behind an op."""
+        return self._is_plain(op) and not self._sources.intersection(op.results)
 
 
 def _can_be_lowered(program: Program) -> bool:
@@ -110,18 +134,6 @@ class _Renamed(Rewriter):
         inputs = [Input(value, Argument(str(value))) for value in self._inputs.values()]
         body = self.block(Block(ops, Return(tuple(made))))
         return verify(Program(name, inputs, body, ops[0].modes))
-
-
-def _runs(ops: Sequence[Op]) -> list[list[Op]]:
-    """Ops in runs, of those that may be lowered in one mode, and of single others."""
-    runs: list[list[Op]] = []
-    for op in ops:
-        joins = runs and _is_plain(op) and _is_plain(runs[-1][-1]) and op.modes == runs[-1][-1].modes
-        if joins:
-            runs[-1].append(op)
-        else:
-            runs.append([op])
-    return runs
 
 
 def _is_plain(op: Op) -> bool:

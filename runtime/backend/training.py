@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.codegen import compile_program
-from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace
+from d2s.runtime.backend.compiling import Graph, Run, Way, compiled_program, compiled_trace
+from d2s.runtime.backend.histories import sources_of_gradients
 from d2s.runtime.ir.program import Program, Return, leaves_of
 from d2s.runtime.lowering.dependence import BITS, Word, may_have_gradients, with_dependence_returned
 from d2s.runtime.lowering.pipeline import Answer, Lowered
@@ -148,6 +149,17 @@ class TrainingWay(Way):
     """Runs a program by a pair of graphs, for calls in which an input requires grad."""
 
     differentiable = True
+
+    def __init__(self, program: Program, flat: Run, instead: Callable[[], Run], is_part: bool):
+        """As of `Way`; nobody looks into a part of a program, but at a whole program's results."""
+        super().__init__(program, flat, instead)
+        self._is_part = is_part
+
+    def lowered(self, program: Program) -> Lowered:
+        """A program as functional tensor code."""
+        if not self._is_part and sources_of_gradients(program):
+            raise LoweringError("a result that another is computed from can't be lowered where gradients are wanted")
+        return super().lowered(program)
 
     def compiled(self, code: Lowered, tensors: Sequence[torch.Tensor]) -> Any:
         """A pair of graphs for inputs like these."""
