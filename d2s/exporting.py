@@ -17,7 +17,7 @@ from d2s.runtime.archive.atomic import whole_file
 from d2s.runtime.exporting.functional import FunctionalModule, Require, assert_async
 from d2s.runtime.exporting.onnx import fail_at_an_index, model_of
 from d2s.runtime.exporting.pt2 import exported
-from d2s.runtime.torch_internals import write_package
+from d2s.runtime.torch_internals.graphs import write_package
 from d2s.saving import program_of
 from d2s.standalone import standalone
 

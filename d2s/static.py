@@ -21,7 +21,7 @@ from d2s.runtime.operators.calls import converted
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.recorder import active_recorder, recording
-from d2s.runtime.torch_internals import is_transforming
+from d2s.runtime.torch_internals.modes import is_transforming
 from d2s.switches import Switch
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.archive.atomic import whole_file
-from d2s.runtime.torch_internals import TracedGraph, compiled_graph, loaded_graph, write_graph
+from d2s.runtime.torch_internals.graphs import TracedGraph, compiled_graph, loaded_graph, write_graph
 
 _log = logging.getLogger("d2s")
 

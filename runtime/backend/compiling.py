@@ -22,7 +22,8 @@ from d2s.runtime.lowering.pipeline import Answer, Lowered, lowered
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.passes.splitting import with_split_cells, with_split_maps
-from d2s.runtime.torch_internals import TracedGraph, sizes_fit, storage_key
+from d2s.runtime.torch_internals.effects import storage_key
+from d2s.runtime.torch_internals.graphs import TracedGraph, sizes_fit
 
 Run = Callable[..., Answer]
 

@@ -35,7 +35,9 @@ from d2s.runtime.recording.guards import (
 )
 from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import contents_of
-from d2s.runtime.torch_internals import AUTOCAST_DEVICES, any_autocast, storage_key, tensor_check
+from d2s.runtime.torch_internals.calls import tensor_check
+from d2s.runtime.torch_internals.effects import storage_key
+from d2s.runtime.torch_internals.modes import AUTOCAST_DEVICES, any_autocast
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
 Entry = Callable[..., tuple[Any, ...] | None]

@@ -13,7 +13,7 @@ from d2s.runtime.backend.training import TrainingWay
 from d2s.runtime.ir.program import Program
 from d2s.runtime.lowering.pipeline import Answer
 from d2s.runtime.passes.pipeline import optimised
-from d2s.runtime.torch_internals import is_watched
+from d2s.runtime.torch_internals.modes import is_watched
 
 
 class InductorRun:

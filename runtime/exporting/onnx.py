@@ -10,7 +10,7 @@ from d2s.runtime.errors import D2SError
 from d2s.runtime.exporting.functional import FunctionalModule
 from d2s.runtime.exporting.pt2 import exported
 from d2s.runtime.lowering.refusing import LoweringError
-from d2s.runtime.torch_internals import onnx_model
+from d2s.runtime.torch_internals.graphs import onnx_model
 
 # No tensor has an element there.
 _NOWHERE = 2**31 - 1

@@ -31,7 +31,7 @@ from d2s.runtime.ir.sources import Argument, Item, Member, Source
 from d2s.runtime.recording.locations import TORCH_FOLDER
 from d2s.runtime.source.hints import names_of_values
 from d2s.runtime.standalone.module import ROOT, Part
-from d2s.runtime.torch_internals import OpOverload
+from d2s.runtime.torch_internals.graphs import OpOverload
 
 # What the exporter has asserted of sizes: these programs ask for them where they need them.
 _ASSERTIONS = re.compile(r"_assert_scalar|_assert_tensor_metadata|sym_constrain_range|_check")

@@ -20,7 +20,7 @@ from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule
-from d2s.runtime.torch_internals import script_method
+from d2s.runtime.torch_internals.script import script_method
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _CHECKED = (torch.Tensor, int, float, bool, str)

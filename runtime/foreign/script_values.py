@@ -12,7 +12,7 @@ import torch
 from d2s.runtime.errors import Location
 from d2s.runtime.foreign.uses import is_written
 from d2s.runtime.ir.program import PythonType, Tree, Value, ValueType, values_in
-from d2s.runtime.torch_internals import DTYPES_BY_NUMBER, schema_of
+from d2s.runtime.torch_internals.script import DTYPES_BY_NUMBER, schema_of
 
 _LAYOUTS = (torch.strided, torch.sparse_coo)
 _FORMATS = (torch.contiguous_format, torch.preserve_format, torch.channels_last, torch.channels_last_3d)

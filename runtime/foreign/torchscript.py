@@ -48,7 +48,7 @@ from d2s.runtime.operators.sequences import range_length
 from d2s.runtime.operators.shown import join_text
 from d2s.runtime.recording.exceptions import remake_exception
 from d2s.runtime.standalone.module import ROOT, Part
-from d2s.runtime.torch_internals import DTYPES_BY_NUMBER, inlined_call, schema_of, script_method
+from d2s.runtime.torch_internals.script import DTYPES_BY_NUMBER, inlined_call, schema_of, script_method
 
 _ENDLESS = 2**63 - 1
 _FUNCTIONAL = "__torch__.torch.nn.functional."

@@ -28,7 +28,8 @@ from d2s.runtime.ir.program import (
     terminator_tree,
 )
 from d2s.runtime.lowering.refusing import LoweringError
-from d2s.runtime.torch_internals import TracedGraph, cond_op, storage_key, traced_graph, while_loop_op
+from d2s.runtime.torch_internals.effects import storage_key
+from d2s.runtime.torch_internals.graphs import TracedGraph, cond_op, traced_graph, while_loop_op
 
 Environment = dict[Value, Any]
 Tensors = tuple[Any, ...]

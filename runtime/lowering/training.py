@@ -16,7 +16,8 @@ import torch
 from d2s.runtime.ir.program import Program, Return, Value, is_differentiable
 from d2s.runtime.lowering.graph import Environment, Evaluation, Function, Tensors, apart, shapes_of
 from d2s.runtime.lowering.origins import Origins
-from d2s.runtime.torch_internals import DispatchState, TracedGraph, cond_op, traced_graph, while_loop_op
+from d2s.runtime.torch_internals.graphs import TracedGraph, cond_op, traced_graph, while_loop_op
+from d2s.runtime.torch_internals.modes import DispatchState
 
 
 def backward_graph_of(

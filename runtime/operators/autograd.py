@@ -14,7 +14,7 @@ from d2s.runtime.ir.program import ORDERED, PythonType, map_tree
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.structures import tensors_in
-from d2s.runtime.torch_internals import MODULE_BACKWARD_HOOK, module_backward_hook, replaced
+from d2s.runtime.torch_internals.calls import MODULE_BACKWARD_HOOK, module_backward_hook, replaced
 
 
 @contextmanager

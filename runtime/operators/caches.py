@@ -17,7 +17,9 @@ from d2s.runtime.recording.locations import is_left_alone, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import tensors_in
-from d2s.runtime.torch_internals import is_fake, replaced, without_modes
+from d2s.runtime.torch_internals.calls import replaced
+from d2s.runtime.torch_internals.fakes import is_fake
+from d2s.runtime.torch_internals.modes import without_modes
 
 # What a cache may be asked for: it is the same at each call of a program.
 _FIXED = (*LEAVES, logging.Logger, type, types.FunctionType, types.ModuleType)

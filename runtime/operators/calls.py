@@ -42,7 +42,7 @@ from d2s.runtime.recording.locations import is_left_alone, is_users_function, pa
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.texts import TEXT_METHODS
-from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES, replaced
+from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 
 # The hooks of all modules: torch keeps them in globals of its own.
 GLOBAL_HOOKS = [Global(vars(torch.nn.modules.module), name) for name in GLOBAL_HOOK_TABLES]

@@ -13,7 +13,7 @@ from d2s.runtime.operators.comprehensions import listed
 from d2s.runtime.operators.decisions import if_expression
 from d2s.runtime.operators.loops import while_
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.torch_internals import HIGHER_ORDER
+from d2s.runtime.torch_internals.graphs import HIGHER_ORDER
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:

@@ -15,7 +15,7 @@ from d2s.runtime.ir.sources import is_users_name
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
-from d2s.runtime.torch_internals import replaced
+from d2s.runtime.torch_internals.calls import replaced
 
 # Those that make a class or an object, or end one; `__init__` is converted where the class is called. All that a
 # recording itself asks of an object goes through `__getattribute__`.

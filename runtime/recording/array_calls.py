@@ -33,7 +33,7 @@ from d2s.runtime.recording.recorder import Recorder, type_of
 from d2s.runtime.recording.specs import CannotJoinError, join_array_types, join_tensor_types
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
-from d2s.runtime.torch_internals import without_modes
+from d2s.runtime.torch_internals.modes import without_modes
 
 
 @dataclass(frozen=True)

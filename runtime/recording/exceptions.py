@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
 from d2s.runtime.recording.locations import TORCH_FOLDER, is_left_alone, is_own, line_of_raise, user_location
-from d2s.runtime.torch_internals import FAKE_ERRORS
+from d2s.runtime.torch_internals.fakes import FAKE_ERRORS
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder

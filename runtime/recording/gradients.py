@@ -15,7 +15,7 @@ import torch
 
 from d2s.runtime.ir.program import ORDERED, Value
 from d2s.runtime.recording.journal import Location
-from d2s.runtime.torch_internals import without_recording
+from d2s.runtime.torch_internals.modes import without_recording
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder

@@ -23,7 +23,7 @@ from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import LEAVES, TABLES, Reachable, attribute_source, parts_of
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.structures import contents_of
-from d2s.runtime.torch_internals import GLOBAL_HOOK_TABLES
+from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
 _BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.Enum)
 # Where a module keeps its hooks: most have none.

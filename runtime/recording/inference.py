@@ -15,16 +15,9 @@ import torch
 
 from d2s.runtime.ir.program import leaves_of, map_tree
 from d2s.runtime.recording.structures import rebuilt, tensors_in
-from d2s.runtime.torch_internals import (
-    EffectsWatch,
-    FakeWorld,
-    known_shape,
-    real_zeros,
-    storage_key,
-    symbolic_kind,
-    version,
-    without_modes,
-)
+from d2s.runtime.torch_internals.effects import EffectsWatch, storage_key, version
+from d2s.runtime.torch_internals.fakes import FakeWorld, known_shape, real_zeros, symbolic_kind
+from d2s.runtime.torch_internals.modes import without_modes
 
 _PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 

@@ -11,7 +11,7 @@ import torch
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
 from d2s.runtime.recording.lifting import refuse_iterator
 from d2s.runtime.recording.locations import asking_code, is_own
-from d2s.runtime.torch_internals import replaced
+from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
 _ACCESSORS = frozenset(

@@ -62,22 +62,23 @@ from d2s.runtime.recording.table_sites import Tables
 from d2s.runtime.recording.tables import is_run_time_table
 from d2s.runtime.recording.tails import Tails
 from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
-from d2s.runtime.torch_internals import (
+from d2s.runtime.torch_internals.calls import is_profiling
+from d2s.runtime.torch_internals.effects import EffectsWatch, storage_key
+from d2s.runtime.torch_internals.fakes import (
     FAKE_ERRORS,
-    EffectsWatch,
     FakeWorld,
-    autocast_dtypes,
     fakes_list_as_tensors,
     forget_constant,
     is_fake,
-    is_profiling,
     known_shape,
+    symbolic_kind,
+    without_logs_of_fakes,
+)
+from d2s.runtime.torch_internals.modes import (
+    autocast_dtypes,
     modes,
     set_grad_enabled,
-    storage_key,
-    symbolic_kind,
     watching_autocast,
-    without_logs_of_fakes,
     without_recording,
 )
 

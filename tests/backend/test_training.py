@@ -11,7 +11,7 @@ from torch import nn
 import d2s
 from d2s.runtime.backend import compiling
 from d2s.runtime.backend.training import TrainingWay
-from d2s.runtime.torch_internals import HIGHER_ORDER
+from d2s.runtime.torch_internals.graphs import HIGHER_ORDER
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,63 @@
+"""What torch does around calls: the hooks of modules, and the checks of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch._C._dynamo.guards import TensorGuards
+
+
+def is_profiling(function: Any) -> bool:
+    """Whether a function only tells torch's profiler something."""
+    return getattr(function, "__module__", None) == "torch._ops.profiler"
+
+
+def tensor_check(
+    tensors: list[torch.Tensor], shapes: list[tuple[int | None, ...]], strides: list[tuple[int, ...] | None]
+) -> Callable[..., bool]:
+    """Whether as many tensors are of the same class, dtype, shape, strides, device and `requires_grad` as these.
+
+    None in one of the `shapes` is a size that may differ, None among the `strides` is those of a tensor that may.
+    """
+    sizes: list[Any] = [list(shape) for shape in shapes]
+    steps: list[Any] = [
+        [None] * len(shape) if stride is None else list(stride) for shape, stride in zip(shapes, strides, strict=True)
+    ]
+    check: Callable[..., bool] = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=steps).check
+    return check
+
+
+# The globals of torch's own module of modules that hold the hooks of all modules.
+GLOBAL_HOOK_TABLES = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
+
+
+# Where a module finds the class of the object that calls its backward hooks.
+MODULE_BACKWARD_HOOK = (torch.nn.modules.module, "BackwardHook")
+
+
+def module_backward_hook(module: Any) -> Any:
+    """The object that calls the full backward hooks of one call of a module."""
+    return torch.utils.hooks.BackwardHook(module, module._get_backward_hooks()[0], module._get_backward_pre_hooks())
+
+
+@contextmanager
+def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
+    """Another attribute in place of that of a class or module, meanwhile."""
+    own = name in vars(owner)
+    original = vars(owner)[name] if own else None
+    setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
