@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import torch
 
-from d2s.runtime.ir.program import ORDERED, Program, Value
-from d2s.runtime.lowering.builder import Expander
+from d2s.runtime.ir.program import ORDERED, Program, TensorType, Value
+from d2s.runtime.lowering.builder import TRUTH, Expander
 from d2s.runtime.lowering.marks import has_marks, with_marks_returned
 
 
@@ -32,6 +32,12 @@ def must(holds: torch.Tensor, reason: str) -> None:
 def check(into: Expander, holds: Value, reason: str) -> None:
     """Put a check where a pass has come to."""
     into.call_for_effect(must, holds, reason, effects=ORDERED)
+
+
+def check_all(into: Expander, hold: Value, reason: str) -> None:
+    """Put a check of a tensor of bools, all of which have to be true."""
+    assert isinstance(hold.type, TensorType)
+    check(into, into.call(torch.all, hold, to=TRUTH) if hold.type.shape else hold, reason)
 
 
 def has_checks(program: Program) -> bool:

@@ -14,7 +14,7 @@ import torch
 
 from d2s.runtime.ir.program import Call, Op, Program, PythonType, TensorType, Tree, Value, leaves_of
 from d2s.runtime.lowering.builder import TRUTH, Expander, as_tensor, number_type
-from d2s.runtime.lowering.checks import check
+from d2s.runtime.lowering.checks import check_all
 
 _INDEX = number_type(int)
 _EVERYTHING = slice(None)
@@ -23,6 +23,27 @@ _EVERYTHING = slice(None)
 def select_at(tensor: torch.Tensor, dimension: int, index: torch.Tensor) -> torch.Tensor:
     """The view of a tensor at an index, a tensor of one integer that is not negative, along a dimension."""
     return tensor.select(dimension, int(index))
+
+
+def in_range(into: Expander, index: Value, size: Tree) -> Value:
+    """A tensor of indices, each put in range, where a dimension is of this size; it is checked that all are."""
+    assert isinstance(index.type, TensorType)
+    last = into.call(torch.sub, size, 1, to=_INDEX) if isinstance(size, Value) else size - 1
+    first = as_tensor(into, 0, torch.int64) if isinstance(size, Value) else 0
+    inside = into.call(torch.clamp, index, first, last, to=index.type)
+    check_all(
+        into, into.call(torch.eq, inside, index, to=replace(index.type, dtype=torch.bool)), "an index out of range"
+    )
+    return inside
+
+
+def size_along(into: Expander, tensor: Value, dimension: int) -> Tree:
+    """The size of a tensor along a dimension, or a tensor of it if it is not known yet."""
+    assert isinstance(tensor.type, TensorType)
+    size = (tensor.type.shape or (1,))[dimension]
+    if size is not None:
+        return size
+    return as_tensor(into, into.call(torch.Tensor.size, tensor, dimension, to=PythonType(int)), torch.int64)
 
 
 def with_index_ops(program: Program) -> Program:
@@ -85,17 +106,11 @@ class _Indexing(Expander):
     def _at(self, tensor: Value, dimension: int, index: Value) -> Value:
         """The view at an index; it must be in range."""
         assert isinstance(tensor.type, TensorType)
-        size: Tree = tensor.type.shape[dimension]
-        if size is None:
-            count = self.call(torch.Tensor.size, tensor, dimension, to=PythonType(int))
-            size = as_tensor(self, count, torch.int64)
+        size = size_along(self, tensor, dimension)
         place = as_tensor(self, index, torch.int64)
         from_end = self.call(torch.lt, place, 0, to=TRUTH)
         place = self.call(torch.where, from_end, self.call(torch.add, place, size, to=_INDEX), place, to=_INDEX)
-        last = self.call(torch.sub, size, 1, to=_INDEX) if isinstance(size, Value) else size - 1
-        first = as_tensor(self, 0, torch.int64) if isinstance(size, Value) else 0
-        inside = self.call(torch.clamp, place, first, last, to=_INDEX)
-        check(self, self.call(torch.eq, inside, place, to=TRUTH), "an index out of range")
+        inside = in_range(self, place, size)
         shape = (*tensor.type.shape[:dimension], *tensor.type.shape[dimension + 1 :])
         kind = replace(tensor.type, shape=shape)
         return self.view(select_at, tensor, dimension, inside, to=kind)

@@ -19,6 +19,7 @@ from d2s.runtime.lowering.forks import with_one_end
 from d2s.runtime.lowering.identities import Identity, View, identified, with_identities
 from d2s.runtime.lowering.indexing import with_index_ops
 from d2s.runtime.lowering.numbers import with_tensor_numbers
+from d2s.runtime.lowering.preconditions import with_preconditions
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.lowering.regions import with_writes_inside
 from d2s.runtime.lowering.selections import with_selections
@@ -85,7 +86,7 @@ def lowered(program: Program, values_only: bool = False, differentiable: bool = 
             if not values_only:
                 _check_gradient(op)
     made, ends = with_one_end(program)
-    for legal in (with_tensor_numbers, with_index_ops, with_constants_first):
+    for legal in (with_tensor_numbers, with_index_ops, with_preconditions, with_constants_first):
         made = verify(legal(made))
     made, known = (made, []) if values_only else with_identities(made)
     made, written = with_writes_inside(verify(made))

@@ -101,6 +101,15 @@ def sizes_fit(guards: str) -> Callable[[Sequence[torch.Tensor]], bool]:
     return lambda inputs: bool(eval(code, SYMPY_INTERP, {"L": {f"t{n}": one for n, one in enumerate(inputs)}}))
 
 
+def _power(base: Any, exponent: torch.Tensor) -> torch.Tensor:
+    made = torch.result_type(base, exponent)
+    return torch.pow(torch.full((), base, dtype=made, device=exponent.device), exponent.to(made))
+
+
+# The wrapper in C++ hands the number to this kernel as a float: the result would be one.
+_DECOMPOSED = {torch.ops.aten.pow.Scalar: _power}
+
+
 def traced_graph(
     function: Callable[..., Any], inputs: Sequence[torch.Tensor], shapes: Sequence[tuple[int | None, ...]]
 ) -> TracedGraph:
@@ -112,7 +121,7 @@ def traced_graph(
     with without_recording():
         fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
         with mode, torch.no_grad():
-            return TracedGraph(make_fx(function)(*fakes), mode, fakes)
+            return TracedGraph(make_fx(function, _DECOMPOSED)(*fakes), mode, fakes)
 
 
 def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
