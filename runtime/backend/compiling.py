@@ -84,7 +84,8 @@ def _close_leaves(left: Any, right: Any) -> bool:
     if not (left.is_floating_point() or left.is_complex()):
         return torch.equal(left, right)
     size = right.abs().nan_to_num(0, 0, 0).amax().item() if right.numel() else 0.0
-    return torch.allclose(left, right, rtol=_ROUNDING, atol=_ROUNDING * size, equal_nan=True)
+    rounding = max(_ROUNDING, 4 * torch.finfo(left.dtype).eps)
+    return torch.allclose(left, right, rtol=rounding, atol=rounding * size, equal_nan=True)
 
 
 class Way:

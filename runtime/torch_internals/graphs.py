@@ -117,10 +117,12 @@ def traced_graph(
 
     It is traced without gradients, but where the function turns them on.
     """
+    from torch._inductor import config
+
     mode = FakeTensorMode(shape_env=ShapeEnv())
     with without_recording():
         fakes = [_symbolic(mode, tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True)]
-        with mode, torch.no_grad():
+        with mode, torch.no_grad(), config.patch(_ROUNDING):
             return TracedGraph(make_fx(function, _DECOMPOSED)(*fakes), mode, fakes)
 
 
@@ -128,6 +130,10 @@ def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | Non
     sizes = [DimDynamic.DYNAMIC if size is None else DimDynamic.STATIC for size in shape]
     return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))
 
+
+# Each operator rounds to half precision, as in eager, not only the last of those that are computed together. Which those
+# are is noted when they are traced.
+_ROUNDING = {"emulate_precision_casts": True}
 
 # How Inductor is set for graphs with loops and branches.
 _INDUCTOR = {
@@ -138,6 +144,7 @@ _INDUCTOR = {
     "inplace_buffers": False,
     # This pass moves reads of a sum in a branch to before the sum is made.
     "reorder_for_locality": False,
+    **_ROUNDING,
 }
 
 
