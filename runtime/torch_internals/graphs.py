@@ -131,8 +131,8 @@ def _symbolic(mode: FakeTensorMode, tensor: torch.Tensor, shape: tuple[int | Non
     return mode.from_tensor(tensor.detach(), symbolic_context=StatelessSymbolicContext(sizes))
 
 
-# Each operator rounds to half precision, as in eager, and not only the last of those that are computed together. Which
-# those are is noted when they are traced.
+# Each operator rounds to half precision, as in eager, and not only the last of those that are computed together.
+# Which those are is noted in tracing.
 _ROUNDING = {"emulate_precision_casts": True}
 
 # How Inductor is set for graphs with loops and branches.
