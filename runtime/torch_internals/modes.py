@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
+from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -61,16 +63,12 @@ def without_recording() -> Any:
 
 def is_transforming() -> bool:
     """Whether tensors stand for others: in a transform such as vmap, a mode such as that of fakes, or a trace."""
-    return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._is_tracing()
-    )
+    return peek_interpreter_stack() is not None or _len_torch_dispatch_stack() > 0 or _is_tracing()
 
 
 def is_watched() -> bool:
     """Whether anything else takes part in what torch computes, such as gradients that go forward."""
-    return is_transforming() or forward_ad._current_level >= 0 or torch._C._len_torch_function_stack() > 0
+    return is_transforming() or forward_ad._current_level >= 0 or _len_torch_function_stack() > 0
 
 
 @contextmanager
