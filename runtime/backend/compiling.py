@@ -28,6 +28,8 @@ from d2s.runtime.torch_internals.graphs import TracedGraph, sizes_fit
 Run = Callable[..., Answer]
 
 _TRIALS = 6
+# What it costs to call a part of a program rather than have its ops in the program's own code.
+_PART_SECONDS = 2e-6
 # How far compiled answers may be off: loops add up the rounding of other orders of sums.
 _ROUNDING = 1e-3
 _MOST_GRAPHS = 8
@@ -96,17 +98,19 @@ class Way:
 
     differentiable = False
 
-    def __init__(self, program: Program, flat: Run, instead: Callable[[], Run]):
-        """`instead` gives another way to run it flat where it can't be lowered."""
+    def __init__(self, program: Program, flat: Run, instead: Callable[[bool], Run], is_part: bool):
+        """`instead` gives another way to run it flat, by parts: by straight ones alone if it was compiled in vain."""
         self.reason: str | None = None
         self.flat = flat
         self._instead = instead
+        self._is_part = is_part
         self._program = program
         self.is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
         self._graphs: list[Graph] = []
         self._trials = 0
         self._ratios: list[float] = []
+        self._has_parts = False
 
     def __call__(self, inputs: Sequence[Any]) -> Answer:
         """What the program gives for inputs."""
@@ -132,7 +136,10 @@ class Way:
                 return self.answer(code, graph, tensors)
             self._trial(*self.both(code, graph, inputs))
         except LoweringError as error:
+            sizes_differ = len(self._graphs) == _MOST_GRAPHS
             self._give_up(str(error))
+            if not sizes_differ:
+                self._go_by_parts(straight=True)
         except Exception as error:
             # What raised here changed nothing: an index out of range, a check, or an exception of the program's own.
             _log.debug("a compiled program goes on as itself: %s", error)
@@ -145,7 +152,7 @@ class Way:
                 self._lowered = self.lowered(self._program)
             except LoweringError as error:
                 self._give_up(str(error))
-                self.flat = self._instead()
+                self._go_by_parts(straight=False)
             except Exception as error:
                 # A pass met what it did not expect: the program still runs.
                 _log.debug("lowering failed", exc_info=error)
@@ -177,10 +184,19 @@ class Way:
         if not close(*answers):
             raise LoweringError("compiled it gives another answer")
         self._trials += 1
-        self._ratios.append(times[compiled] / times[flat])
+        self._ratios.append((times[compiled] + (_PART_SECONDS if self._is_part else 0)) / times[flat])
         # The first run of a graph is not like the others.
         if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > 1:
             raise LoweringError("compiled it is no faster")
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the program runs flat and by no parts."""
+        return self.reason is not None and not self._has_parts
+
+    def _go_by_parts(self, straight: bool) -> None:
+        flat, self.flat = self.flat, self._instead(straight)
+        self._has_parts = self.flat is not flat
 
     def _give_up(self, reason: str) -> None:
         self.reason = reason

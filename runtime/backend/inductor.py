@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from d2s.runtime.backend.compiling import Run, Way
 from d2s.runtime.backend.stretches import in_stretches
 from d2s.runtime.backend.training import TrainingWay
-from d2s.runtime.ir.program import Program
+from d2s.runtime.ir.program import Call, Program
 from d2s.runtime.lowering.pipeline import Answer
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.torch_internals.modes import is_watched
@@ -19,7 +20,8 @@ from d2s.runtime.torch_internals.modes import is_watched
 class InductorRun:
     """A program to be run on inputs; `flat` is how the "torch" backend runs it, `compiled` makes that of a program.
 
-    What can't be lowered as a whole runs flat, and what can be of it by runs of their own.
+    What can't be lowered as a whole runs flat, and what can be of it by runs of their own. So do the straight parts
+    of what is compiled as a whole and is no faster.
     """
 
     def __init__(self, program: Program, flat: Run, compiled: Callable[[Program], Run], is_part: bool = False):
@@ -27,15 +29,26 @@ class InductorRun:
         self._program = program
         self._compiled = compiled
         self._flat = flat
-        self._split: Run | None = None
-        self.inference = Way(program, flat, self._in_stretches)
-        self.training = TrainingWay(program, flat, self._in_stretches, is_part)
+        self._split: dict[bool, tuple[Run, list[InductorRun]]] = {}
+        self.inference = Way(program, flat, partial(self._in_stretches, "inference"), is_part)
+        self.training = TrainingWay(program, flat, partial(self._in_stretches, "training"), is_part)
 
-    def _in_stretches(self) -> Run:
-        """The program as it runs flat, with its parts compiled."""
-        if self._split is None:
-            self._split = self._compiled(in_stretches(optimised(self._program), self._part))
-        return self._split
+    def _in_stretches(self, way: str, straight: bool) -> Run:
+        """The program as it runs flat, with its parts compiled, or the straight ones of them alone.
+
+        When they have all been given up they cost no more: it runs flat as a whole.
+        """
+        if straight and all(isinstance(op, Call) for op in self._program.body.ops):
+            return self._flat
+        if straight not in self._split:
+            known = len(self.parts)
+            run = self._compiled(in_stretches(optimised(self._program), self._part, straight))
+            self._split[straight] = run, self.parts[known:]
+        split, parts = self._split[straight]
+        ways: list[Way] = [getattr(part, way) for part in parts]
+        if not ways:
+            return self._flat
+        return lambda *inputs: (self._flat if all(one.is_given_up for one in ways) else split)(*inputs)
 
     def _part(self, program: Program) -> Callable[..., Any]:
         part = InductorRun(program, self._compiled(optimised(program)), self._compiled, is_part=True)

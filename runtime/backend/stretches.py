@@ -44,18 +44,19 @@ _FEWEST_CALLS = 4
 Compile = Callable[[Program], Callable[..., tuple[Any, ...]]]
 
 
-def in_stretches(program: Program, compiled: Compile) -> Program:
-    """A program that calls functions in place of what can be lowered on its own.
+def in_stretches(program: Program, compiled: Compile, straight: bool = False) -> Program:
+    """A program that calls functions in place of what can be lowered on its own, if need be only of `straight` code.
 
     `compiled` makes a function of a program; that gives the tuple which the program returns. Of what a function
     returns, no more than one value is among those that gradients may be wanted with regard to, and it is the last.
     """
-    return verify(_Stretches(program, compiled).program(program))
+    return verify(_Stretches(program, compiled, straight).program(program))
 
 
 class _Stretches(Rewriter):
-    def __init__(self, program: Program, compiled: Compile):
+    def __init__(self, program: Program, compiled: Compile, straight: bool):
         self._count = 0
+        self._straight = straight
         self._name = program.name
         self._compiled = compiled
         self._uses = use_counts(program)
@@ -96,7 +97,9 @@ class _Stretches(Rewriter):
 
     def _is_plain(self, op: Op) -> bool:
         """Whether an op may be in a graph."""
-        return _is_plain(op) and (isinstance(op, Call) or not self._sources.intersection(defined_in(op)))
+        if isinstance(op, Call):
+            return _is_plain(op)
+        return not self._straight and _is_plain(op) and not self._sources.intersection(defined_in(op))
 
     def _may_be_followed(self, op: Op) -> bool:
         """Whether more may be in a graph behind an op."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.codegen import compile_program
-from d2s.runtime.backend.compiling import Graph, Run, Way, compiled_program, compiled_trace
+from d2s.runtime.backend.compiling import Graph, Way, compiled_program, compiled_trace
 from d2s.runtime.backend.histories import sources_of_gradients
 from d2s.runtime.ir.program import Program, Return, leaves_of
 from d2s.runtime.lowering.dependence import BITS, Word, may_have_gradients, with_dependence_returned
@@ -150,13 +150,8 @@ class TrainingWay(Way):
 
     differentiable = True
 
-    def __init__(self, program: Program, flat: Run, instead: Callable[[], Run], is_part: bool):
-        """As of `Way`; nobody looks into a part of a program, but at a whole program's results."""
-        super().__init__(program, flat, instead)
-        self._is_part = is_part
-
     def lowered(self, program: Program) -> Lowered:
-        """A program as functional tensor code."""
+        """A program as functional tensor code; nobody looks at a part's results, but at a whole program's."""
         if not self._is_part and sources_of_gradients(program):
             raise LoweringError("a result that another is computed from can't be lowered where gradients are wanted")
         return super().lowered(program)

@@ -14,6 +14,8 @@ import d2s
 from d2s.errors import D2SError
 from d2s.runtime.backend import compiling
 from d2s.runtime.backend.compiling import Way
+from d2s.runtime.ir.program import While
+from d2s.runtime.lowering.refusing import LoweringError
 
 
 @pytest.fixture
@@ -188,6 +190,30 @@ def test_on_trial_what_is_slow_or_wrong_is_found():
         with_a_slow_or_wrong_graph(lambda values: [one * 1.01 for one in values])
         == "compiled it gives another answer"
     )
+
+
+def smoothed(x):
+    count = 0
+    while x.std() > 0.1:
+        x = (x * 0.5 + x.roll(1) * 0.25 + x.roll(-1) * 0.25).clone()
+        count = count + 1
+    return x, count
+
+
+def test_straight_parts_are_compiled_of_what_is_given_up_as_a_whole(monkeypatch):
+    def slow(*inputs):
+        raise LoweringError("compiled it is no faster")
+
+    monkeypatch.setattr(compiling, "_TRIALS", 0)
+    static = d2s.to_static(smoothed, backend="inductor")
+    calls = [(torch.randn(20) * n,) for n in (1, 3, 0)]
+    agrees(static, smoothed, *calls)
+    whole = static.programs[0]._run.inference
+    whole._graphs[0] = replace(whole._graphs[0], run=slow)
+    agrees(static, smoothed, *calls)
+    assert static.programs[0].not_compiled == "compiled it is no faster; a part of it is compiled"
+    (part,) = static.programs[0]._run.parts
+    assert part.inference._graphs and not any(isinstance(op, While) for op in part._program.body.ops)
 
 
 def test_another_backend_is_refused():
