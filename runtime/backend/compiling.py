@@ -28,8 +28,8 @@ from d2s.runtime.torch_internals.graphs import TracedGraph, sizes_fit
 Run = Callable[..., Answer]
 
 _TRIALS = 6
-# What it costs to call a part of a program rather than have its ops in the program's own code.
-_PART_SECONDS = 2e-6
+# How long a graph may take, as a ratio to the program itself; one of a part costs a call more, which no trial sees.
+_WORTH, _PART_WORTH = 1, 0.8
 # How far compiled answers may be off: loops add up the rounding of other orders of sums.
 _ROUNDING = 1e-3
 _MOST_GRAPHS = 8
@@ -104,6 +104,7 @@ class Way:
         self.flat = flat
         self._instead = instead
         self._is_part = is_part
+        self._worth = _PART_WORTH if is_part else _WORTH
         self._program = program
         self.is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
@@ -184,15 +185,25 @@ class Way:
         if not close(*answers):
             raise LoweringError("compiled it gives another answer")
         self._trials += 1
-        self._ratios.append((times[compiled] + (_PART_SECONDS if self._is_part else 0)) / times[flat])
+        self._ratios.append(times[compiled] / times[flat])
         # The first run of a graph is not like the others.
-        if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > 1:
+        if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > self._worth:
             raise LoweringError("compiled it is no faster")
 
     @property
     def is_given_up(self) -> bool:
         """Whether the program runs flat and by no parts."""
         return self.reason is not None and not self._has_parts
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether there is a graph for some inputs, on trial or for good."""
+        return bool(self._graphs)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it never ran."""
+        return self.reason is None and not self._graphs
 
     def _go_by_parts(self, straight: bool) -> None:
         flat, self.flat = self.flat, self._instead(straight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ class InductorRun:
     def _in_stretches(self, way: str, straight: bool) -> Run:
         """The program as it runs flat, with its parts compiled, or the straight ones of them alone.
 
-        When they have all been given up they cost no more: it runs flat as a whole.
+        When all that ever ran have been given up they cost no more: it runs flat as a whole.
         """
         if straight and all(isinstance(op, Call) for op in self._program.body.ops):
             return self._flat
@@ -48,7 +48,7 @@ class InductorRun:
         ways: list[Way] = [getattr(part, way) for part in parts]
         if not ways:
             return self._flat
-        return lambda *inputs: (self._flat if all(one.is_given_up for one in ways) else split)(*inputs)
+        return lambda *inputs: (self._flat if _is_in_vain(ways) else split)(*inputs)
 
     def _part(self, program: Program) -> Callable[..., Any]:
         part = InductorRun(program, self._compiled(optimised(program)), self._compiled, is_part=True)
@@ -60,7 +60,7 @@ class InductorRun:
         """Why the program runs flat all the same; None if it does not, or not yet."""
         reasons = sorted({way.reason for way in (self.inference, self.training) if way.reason is not None})
         if self.parts:
-            compiled = sum(part.reason is None for part in self.parts)
+            compiled = sum(part.inference.has_graphs or part.training.has_graphs for part in self.parts)
             reasons.append(f"of its parts, {compiled} are compiled" if compiled != 1 else "a part of it is compiled")
         return "; ".join(reasons) or None
 
@@ -72,3 +72,8 @@ class InductorRun:
             isinstance(one, torch.Tensor) and one.requires_grad for one in inputs
         )
         return (self.training if needed else self.inference)(inputs)
+
+
+def _is_in_vain(ways: Sequence[Way]) -> bool:
+    """Whether parts of a program have been given up, and the others never ran."""
+    return any(one.is_given_up for one in ways) and all(one.is_given_up or one.is_new for one in ways)
