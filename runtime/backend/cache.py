@@ -11,12 +11,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-import torch
 
 from d2s.runtime.archive.atomic import whole_file
 from d2s.runtime.torch_internals.graphs import TracedGraph, compiled_graph, loaded_graph, write_graph
@@ -24,24 +22,23 @@ from d2s.runtime.torch_internals.graphs import TracedGraph, compiled_graph, load
 _log = logging.getLogger("d2s")
 
 
-def cached_graph(traced: TracedGraph, inputs: Sequence[torch.Tensor]) -> tuple[str, Callable[..., Any]]:
-    """The guards of a graph's sizes, and the graph compiled: read, or made for inputs like these and kept."""
+def cached_graph(traced: TracedGraph) -> tuple[str, Callable[..., Any]]:
+    """The guards of a graph's sizes, and the graph compiled: read, or made and kept."""
     traced, constants = traced.without_constants()
-    given = [*inputs, *constants]
     folder = _folder()
     if folder is None:
         run = compiled_graph(traced)
         guards = traced.guards()
     else:
-        guards, run = _kept(traced, given, folder / hashlib.sha256(traced.text().encode()).hexdigest())
+        guards, run = _kept(traced, folder / hashlib.sha256(traced.text().encode()).hexdigest())
     return guards, (lambda *tensors: run(*tensors, *constants)) if constants else run
 
 
-def _kept(traced: TracedGraph, inputs: Sequence[torch.Tensor], entry: Path) -> tuple[str, Callable[..., Any]]:
+def _kept(traced: TracedGraph, entry: Path) -> tuple[str, Callable[..., Any]]:
     package, guards = entry.with_suffix(".pt2"), entry.with_suffix(".guards")
     if guards.exists() and package.exists():
         return guards.read_text(), loaded_graph(str(package))
-    run = _made(traced, inputs, package)
+    run = _made(traced, package)
     found = traced.guards()
     if package.exists():
         with whole_file(guards) as file:
@@ -49,13 +46,13 @@ def _kept(traced: TracedGraph, inputs: Sequence[torch.Tensor], entry: Path) -> t
     return found, run
 
 
-def _made(traced: TracedGraph, inputs: Sequence[torch.Tensor], package: Path) -> Callable[..., Any]:
+def _made(traced: TracedGraph, package: Path) -> Callable[..., Any]:
     """A graph compiled, as a package where it can be one."""
     package.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as folder:
         made = Path(folder) / package.name
         try:
-            write_graph(traced, inputs, str(made))
+            write_graph(traced, str(made))
         except Exception as error:
             _log.debug("compiled for this process only", exc_info=error)
             return compiled_graph(traced)

@@ -50,17 +50,17 @@ def compiled_program(program: Program, tensors: Sequence[torch.Tensor]) -> Graph
     Raises:
         LoweringError: it can't be.
     """
-    return compiled_trace(graph_of(program, tensors), tensors)
+    return compiled_trace(graph_of(program, tensors))
 
 
-def compiled_trace(traced: TracedGraph, tensors: Sequence[torch.Tensor]) -> Graph:
+def compiled_trace(traced: TracedGraph) -> Graph:
     """A traced graph, compiled.
 
     Raises:
         LoweringError: Inductor can't.
     """
     try:
-        guards, run = cached_graph(traced, tensors)
+        guards, run = cached_graph(traced)
     except Exception as error:
         # Inductor is large: whatever it stumbles over, the program still runs.
         _log.debug("Inductor failed", exc_info=error)
@@ -104,7 +104,6 @@ class Way:
         self.flat = flat
         self._instead = instead
         self._is_part = is_part
-        self._worth = _PART_WORTH if is_part else _WORTH
         self._program = program
         self.is_random = any(isinstance(op, Call) and op.effects.random for op in walk_ops(program.body))
         self._lowered: Lowered | None = None
@@ -186,8 +185,9 @@ class Way:
             raise LoweringError("compiled it gives another answer")
         self._trials += 1
         self._ratios.append(times[compiled] / times[flat])
+        worth = _PART_WORTH if self._is_part else _WORTH
         # The first run of a graph is not like the others.
-        if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > self._worth:
+        if self._trials == _TRIALS and statistics.median(self._ratios[1:]) > worth:
             raise LoweringError("compiled it is no faster")
 
     @property

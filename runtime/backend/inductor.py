@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import torch
-
 from d2s.runtime.backend.compiling import Run, Way
 from d2s.runtime.backend.stretches import in_stretches
 from d2s.runtime.backend.training import TrainingWay
 from d2s.runtime.ir.program import Call, Program
 from d2s.runtime.lowering.pipeline import Answer
+from d2s.runtime.lowering.training import wants_gradients
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.torch_internals.modes import is_watched
 
@@ -68,10 +67,7 @@ class InductorRun:
         if is_watched():
             # A graph is one step, of which nobody sees the ops.
             return self._flat(*inputs)
-        needed = torch.is_grad_enabled() and any(
-            isinstance(one, torch.Tensor) and one.requires_grad for one in inputs
-        )
-        return (self.training if needed else self.inference)(inputs)
+        return (self.training if wants_gradients(inputs) else self.inference)(inputs)
 
 
 def _is_in_vain(ways: Sequence[Way]) -> bool:

@@ -84,7 +84,7 @@ class Pair:
                 return graph
         try:
             traced = backward_graph_of(self.program, inputs, values, self.wanted, self.outputs)
-            self.backward.append(compiled_trace(traced, operands))
+            self.backward.append(compiled_trace(traced))
         except Exception as error:
             # torch's derivatives may ask what only the run knows, such as whether a size is zero.
             self.reason = f"its derivative can't be compiled: {type(error).__name__}: {error}".splitlines()[0]

@@ -31,9 +31,8 @@ def in_range(into: Expander, index: Value, size: Tree) -> Value:
     last = into.call(torch.sub, size, 1, to=_INDEX) if isinstance(size, Value) else size - 1
     first = as_tensor(into, 0, torch.int64) if isinstance(size, Value) else 0
     inside = into.call(torch.clamp, index, first, last, to=index.type)
-    check_all(
-        into, into.call(torch.eq, inside, index, to=replace(index.type, dtype=torch.bool)), "an index out of range"
-    )
+    same = into.call(torch.eq, inside, index, to=replace(index.type, dtype=torch.bool))
+    check_all(into, same, "an index out of range")
     return inside
 
 

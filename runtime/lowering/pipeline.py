@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.names import display_name
-from d2s.runtime.ir.program import Call, Program, TensorType, Value, Write, walk_ops
+from d2s.runtime.ir.program import Call, Program, Write, walk_ops
 from d2s.runtime.lowering.builder import is_number, number_tensor
 from d2s.runtime.lowering.checks import Unlowered, has_checks, with_checks_returned
 from d2s.runtime.lowering.choices import with_choices
@@ -23,6 +23,7 @@ from d2s.runtime.lowering.preconditions import with_preconditions
 from d2s.runtime.lowering.refusing import LoweringError
 from d2s.runtime.lowering.regions import with_writes_inside
 from d2s.runtime.lowering.selections import with_selections
+from d2s.runtime.passes.facts import has_gradients
 from d2s.runtime.passes.verify import verify
 
 Answer = tuple[Any, Sequence[Write], tuple[Any, ...]]
@@ -107,10 +108,6 @@ def _check_effects(call: Call) -> None:
 def _check_gradient(call: Call) -> None:
     """Refuse what a history begins with that no input has."""
     made = all(is_number(one.type) for one in call.operands)
-    if (made and any(map(_has_gradient, call.results))) or call.target is torch.Tensor.requires_grad_:
+    if (made and has_gradients(call)) or call.target is torch.Tensor.requires_grad_:
         name = display_name(call.target)
         raise LoweringError(f"{name}, at which a gradient begins, can't be lowered", call.location)
-
-
-def _has_gradient(value: Value) -> bool:
-    return isinstance(value.type, TensorType) and value.type.requires_grad

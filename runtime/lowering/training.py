@@ -62,12 +62,12 @@ class TrainingEvaluation(Evaluation):
         return tuple(one.clone() if self._origins.root(value) in self._written else one for value, one in found)
 
     def branch(self, test: torch.Tensor, then: Function, orelse: Function, operands: Tensors) -> Tensors:
-        if not _has_gradients(operands):
+        if not wants_gradients(operands):
             return super().branch(test, then, orelse, operands)
         return _Branch.apply(test, self._given_most(then), self._given_most(orelse), *operands, self.most)
 
     def loop(self, test: Function, body: Function, carried: Tensors, operands: Tensors) -> Tensors:
-        if not _has_gradients((*carried, *operands)):
+        if not wants_gradients((*carried, *operands)):
             return super().loop(test, body, carried, operands)
         functions = self._given_most(test), self._given_most(body)
         return _Loop.apply(*functions, len(carried), *carried, *operands, self.most)
@@ -86,7 +86,8 @@ class TrainingEvaluation(Evaluation):
         return inside
 
 
-def _has_gradients(values: Tensors) -> bool:
+def wants_gradients(values: Sequence[Any]) -> bool:
+    """Whether a history of what is computed from values would be kept."""
     return torch.is_grad_enabled() and any(isinstance(one, torch.Tensor) and one.requires_grad for one in values)
 
 

@@ -148,14 +148,16 @@ _INDUCTOR = {
 }
 
 
-def write_graph(graph: TracedGraph, inputs: Sequence[torch.Tensor], path: str) -> None:
+def write_graph(graph: TracedGraph, path: str) -> None:
     """Write a graph, compiled without gradients, as a package; the path has to end in `.pt2`."""
     # Not at the top: Inductor takes a second to import, and most programs run without it.
     from torch._inductor import aot_compile
     from torch._inductor.package import package_aoti
 
     with torch.no_grad():
-        files: Any = aot_compile(graph.module, tuple(inputs), options={"aot_inductor.package": True, **_INDUCTOR})
+        files: Any = aot_compile(
+            graph.module, tuple(graph.inputs), options={"aot_inductor.package": True, **_INDUCTOR}
+        )
     package_aoti(path, files)
 
 

@@ -20,9 +20,9 @@ def written(monkeypatch):
     """The packages that are written."""
     found = []
 
-    def noting(traced, inputs, path):
+    def noting(traced, path):
         found.append(path)
-        write(traced, inputs, path)
+        write(traced, path)
 
     write = cache.write_graph
     monkeypatch.setattr(cache, "write_graph", noting)
