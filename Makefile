@@ -6,13 +6,17 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp both_ways
 
-.PHONY: demo test packages bench language exporting lint types clean
+.PHONY: demo test versions packages bench language exporting lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto
+
+# Runs the tests with each version of Python and torch that the machine can have; some 5 GB and 20 minutes each.
+versions:
+	$(PYTHON) tests/support/versions.py
 
 # Captures code of packages that know nothing of d2s.
 packages: $(VENV)/.packages

@@ -9,6 +9,7 @@ from d2s.exporting import to_aoti, to_exported, to_onnx
 from d2s.foreign import from_exported, from_torchscript
 from d2s.input_spec import InputSpec
 from d2s.logs import set_code_level, set_verbosity
+from d2s.runtime.torch_internals.versions import __version__
 from d2s.saving import load, save
 from d2s.standalone import edit, from_fx, to_fx
 from d2s.switches import enable_to_static, ignore_module, not_to_static
@@ -20,6 +21,7 @@ __all__ = [
     "InputSpec",
     "LoadError",
     "SourceError",
+    "__version__",
     "check",
     "edit",
     "enable_to_static",

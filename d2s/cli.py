@@ -8,12 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from d2s.archives import EXPORTERS, export_target, rescue, save_target, show_archive
 from d2s.commands import run, show_explanation, show_stages
 from d2s.conversion import headed
 from d2s.errors import D2SError
 from d2s.files import ConvertedFile, convert_text
 from d2s.runtime.archive.atomic import whole_file
+from d2s.runtime.torch_internals.versions import __version__
 
 BAD_INPUT = 2
 _TARGET = "file.py:name of a function, a module, or a class of modules"
@@ -33,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="d2s", description="Turns dynamic PyTorch code into static programs.")
+    parser.add_argument("--version", action="version", version=f"d2s {__version__} with torch {torch.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     convert = commands.add_parser("convert", help="rewrite the static functions of a file")
     convert.add_argument("file", type=Path, help="a Python file with functions marked @d2s.to_static")

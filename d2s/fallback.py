@@ -18,6 +18,7 @@ from d2s.runtime.operators.calls import in_eager
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.structures import tensors_in
+from d2s.runtime.torch_internals.versions import untested
 
 _NOT_CAPTURED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -30,8 +31,8 @@ _told = _Told()
 
 
 def was_told(error: ConversionError) -> bool:
-    """Whether the function that calls this one fell back for the same reason, and has said so."""
-    return (error.location, error.code) in _told.reasons
+    """Whether it was said already: by the function that calls this one, or when d2s was imported."""
+    return (error.location, error.code) in _told.reasons or (error.code == "D2S901" and bool(untested()))
 
 
 def run_in_eager(

@@ -14,7 +14,7 @@ from d2s.runtime.ir.program import ORDERED, PythonType, map_tree
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.structures import tensors_in
-from d2s.runtime.torch_internals.calls import MODULE_BACKWARD_HOOK, module_backward_hook, replaced
+from d2s.runtime.torch_internals.calls import MODULE_BACKWARD_HOOK, autograd_apply, module_backward_hook, replaced
 
 
 @contextmanager
@@ -27,10 +27,8 @@ def recording_autograd(recorder: Recorder) -> Iterator[None]:
 
 
 def _applying(recorder: Recorder) -> Any:
-    original = torch.autograd.Function.apply.__func__
-
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        function = types.MethodType(original, cls)
+        function = types.MethodType(autograd_apply, cls)
         if active_recorder() is not recorder:
             return function(*args, **kwargs)
         if cls is CheckpointFunction:

@@ -30,6 +30,11 @@ def tensor_check(
     return check
 
 
+# `torch.autograd.Function.apply` before it is bound to a class; from torch 2.14 on it is written in C.
+_apply = vars(torch.autograd.Function)["apply"]
+autograd_apply: Callable[..., Any] = getattr(_apply, "__func__", _apply)
+
+
 # The globals of torch's own module of modules that hold the hooks of all modules.
 GLOBAL_HOOK_TABLES = (
     "_global_forward_hooks",
