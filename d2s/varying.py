@@ -9,8 +9,8 @@ import torch
 
 from d2s.runtime.backend.execution import Executable
 from d2s.runtime.ir.sources import LOST, Source, read
+from d2s.runtime.recording.checks import Guard, HasForm, IsTensor, IsValue
 from d2s.runtime.recording.dynamic import Dynamic, is_part_of_arguments, location_of
-from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
 
 
 def varying(executables: Iterable[Executable], arguments: Mapping[str, Any]) -> Dynamic:

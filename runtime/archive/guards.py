@@ -13,7 +13,7 @@ from d2s.runtime.archive.trees import Trees, device_named, encode_tree, function
 from d2s.runtime.errors import D2SError, LoadError
 from d2s.runtime.ir.program import PythonType, TensorType, ValueType, is_differentiable
 from d2s.runtime.ir.sources import Argument, Attribute, Item, Member, Source
-from d2s.runtime.recording.guards import Check, Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Check, Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
 
 _MOST_ELEMENTS = 2**62
 _MOST_STEPS = 60

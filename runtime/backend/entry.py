@@ -16,16 +16,19 @@ from d2s.runtime.ir.sources import (
     Cell,
     Constant,
     ContextValue,
+    Derived,
     Global,
     Item,
     Member,
     Source,
     read,
 )
-from d2s.runtime.recording.guards import (
+from d2s.runtime.recording.checks import (
     Guard,
     HasContents,
     HasForm,
+    HasMembers,
+    HasText,
     IsEmpty,
     IsMissing,
     IsObject,
@@ -34,7 +37,7 @@ from d2s.runtime.recording.guards import (
     IsValue,
 )
 from d2s.runtime.recording.recorder import type_of
-from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.structures import are_same, contents_of
 from d2s.runtime.torch_internals.calls import tensor_check
 from d2s.runtime.torch_internals.effects import storage_key
 from d2s.runtime.torch_internals.modes import AUTOCAST_DEVICES, any_autocast
@@ -108,6 +111,8 @@ class _Printer:
                 return f"{self.path(Member(base, '', table))}[{name!r}]"
             case Item(base, key):
                 return f"{self.path(base)}[{repr(key) if type(key) in (int, str) else self._constant(key)}]"
+            case Derived(base, function):
+                return f"{self._constant(function)}({self.path(base)})"
         raise AssertionError(f"{source} is no parameter")
 
     # -------------------------------------------------------------- checks
@@ -149,20 +154,27 @@ class _Printer:
             self._require(f"{name} is {self.path(check.other)}")
         elif isinstance(check, HasContents):
             of, contents = self._constant(contents_of), self._constant(check.contents)
-            self._require(f"type({name}) is {self._constant(check.cls)} and {of}({name}) == {contents}")
+            self._of_class(name, check.cls, f"{of}({name}) == {contents}")
+        elif isinstance(check, HasMembers):
+            self._of_class(name, check.cls, f"{self._constant(are_same)}({name}, {self._constant(check.members)})")
+        elif isinstance(check, HasText):
+            self._of_class(name, check.cls, f"repr({name}) == {check.text!r}")
         else:
             self._form(name, check)
 
+    def _of_class(self, name: str, cls: type, condition: str) -> None:
+        self._require(f"type({name}) is {self._constant(cls)} and {condition}")
+
     def _value(self, name: str, value: Any) -> None:
-        if type(value) is bool:
+        if type(value) is bool or value is None:
             self._require(f"{name} is {value}")
-        elif type(value) is float:
+        elif type(value) in (float, complex):
             # nan is not equal to itself, and 0.0 is to -0.0.
-            self._require(f"type({name}) is float and repr({name}) == {repr(value)!r}")
+            self._require(f"type({name}) is {type(value).__name__} and repr({name}) == {repr(value)!r}")
         elif type(value) in (int, str):
             self._require(f"type({name}) is {type(value).__name__} and {name} == {value!r}")
         else:
-            self._require(f"type({name}) is {self._constant(type(value))} and {name} == {self._constant(value)}")
+            self._of_class(name, type(value), f"{name} == {self._constant(value)}")
 
     def _missing(self, source: Source) -> None:
         if isinstance(source, Member):
@@ -188,7 +200,7 @@ class _Printer:
         if check.keys == ():
             conditions.append(f"not {name}")
         elif check.keys is not None:
-            conditions.append(f"tuple({name}) == {self._constant(check.keys)}")
+            conditions.append(f"{self._constant(are_same)}({name}, {self._constant(check.keys)})")
         self._require(" and ".join(conditions))
 
     def check_tensors(self) -> None:

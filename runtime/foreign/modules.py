@@ -18,7 +18,7 @@ from d2s.runtime.ir.program import Call, Program, PythonType, Role, TensorType, 
 from d2s.runtime.ir.sources import Argument, Member
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
+from d2s.runtime.recording.checks import Guard, HasForm, IsTensor, IsValue
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule
 from d2s.runtime.torch_internals.script import script_method
 

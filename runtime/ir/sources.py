@@ -6,7 +6,7 @@ import dis
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -123,7 +123,18 @@ class Item:
         return f"{self.base}[{self.key!r}]"
 
 
-Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item
+@dataclass(frozen=True)
+class Derived:
+    """What a function gives for `base`: what it refers to, or holds where no name and no key leads to."""
+
+    base: Source
+    function: Callable[[Any], Any]
+
+    def __str__(self) -> str:
+        return f"{getattr(self.function, '__name__', self.function)}({self.base})"
+
+
+Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item | Derived
 
 
 # What reading raises where there is no such object any more.
@@ -153,6 +164,8 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return source.of(read(base, arguments))
         case Item(base, key):
             return read(base, arguments)[key]
+        case Derived(base, function):
+            return function(read(base, arguments))
 
 
 def prefixes(source: Source) -> list[Source]:

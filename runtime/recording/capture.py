@@ -14,10 +14,11 @@ from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.autograd import recording_autograd
 from d2s.runtime.operators.calls import converting_modules, refuse_coroutine
 from d2s.runtime.passes.verify import verify
+from d2s.runtime.recording.checks import Guard
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
 from d2s.runtime.recording.exceptions import refuse_own
-from d2s.runtime.recording.guards import Guard, program_guards
+from d2s.runtime.recording.guards import program_guards
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import line_of_raise
 from d2s.runtime.recording.outputs import end

@@ -6,129 +6,39 @@ constant must be what they were; tensors must be of the type that they were; con
 
 from __future__ import annotations
 
-import enum
 import os
 import sys
-import types
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from d2s.runtime.ir.program import Input, Program, TensorType
 from d2s.runtime.ir.sources import Constant, Global, Member, Source, attributes_of, is_users_name, prefixes, read
+from d2s.runtime.recording.checks import (
+    Check,
+    Guard,
+    HasForm,
+    HasText,
+    IsEmpty,
+    IsMissing,
+    IsObject,
+    IsSame,
+    IsTensor,
+    IsValue,
+)
 from d2s.runtime.recording.journal import MISSING
-from d2s.runtime.recording.lifting import LEAVES, TABLES, Reachable, attribute_source, parts_of
+from d2s.runtime.recording.kinds import is_value, kind_of
+from d2s.runtime.recording.lifting import TABLES, Reachable, attribute_source, parts_of
 from d2s.runtime.recording.reads import Reads
-from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
-_BY_IDENTITY = (type(None), types.ModuleType, types.BuiltinFunctionType, enum.Enum)
 # Where a module keeps its hooks: most have none.
 _HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
 # Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
 _OPAQUE = sys.stdlib_module_names - {"builtins", "collections", "functools", "types"}
-# In place of a size that is unknown.
-_ANY_SIZE = 2
-
-
-@dataclass(frozen=True)
-class IsValue:
-    """Equal, and of the same type."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class IsObject:
-    """This very object."""
-
-    thing: Any
-
-
-@dataclass(frozen=True)
-class IsTensor:
-    """A tensor like this one: its class, type, strides and device, and whether it is a leaf of the gradients' graph.
-
-    `strides` is None if they may be any; `has_grad` is whether it has a gradient already, None where the function
-    does not ask.
-    """
-
-    cls: type
-    type: TensorType
-    strides: tuple[int, ...] | None
-    leaf: bool
-    has_grad: bool | None = None
-
-    def example(self) -> torch.Tensor:
-        """A tensor like this one, with anything in it."""
-        shape = [_ANY_SIZE if size is None else size for size in self.type.shape]
-        if self.strides is None:
-            return self._of_class(torch.empty(shape, dtype=self.type.dtype, device=self.type.device))
-        return self._of_class(
-            torch.empty_strided(shape, self.strides, dtype=self.type.dtype, device=self.type.device)
-        )
-
-    def stand_in(self) -> torch.Tensor:
-        """A tensor of this class and type, whose elements take no memory and whose strides are none of these."""
-        shape = [_ANY_SIZE if size is None else size for size in self.type.shape]
-        return self._of_class(torch.empty((), dtype=self.type.dtype, device=self.type.device).expand(shape))
-
-    def _of_class(self, tensor: torch.Tensor) -> torch.Tensor:
-        tensor.requires_grad_(self.type.requires_grad)
-        if self.cls is torch.nn.Parameter:
-            return torch.nn.Parameter(tensor, self.type.requires_grad)
-        return tensor if self.cls is torch.Tensor else tensor.as_subclass(self.cls)
-
-
-@dataclass(frozen=True)
-class HasForm:
-    """An object of this class; `length` is that of a sequence, `keys` are those of a dict, in order."""
-
-    cls: type
-    length: int | None = None
-    keys: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True)
-class IsMissing:
-    """There is nothing at the path: no attribute, or none of the module itself that would hide its class's."""
-
-
-@dataclass(frozen=True)
-class IsEmpty:
-    """A table of hooks without any."""
-
-
-@dataclass(frozen=True)
-class HasContents:
-    """A block of numbers, such as an array of numpy's, that holds these."""
-
-    cls: type
-    contents: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class IsSame:
-    """The very object that another path leads to."""
-
-    other: Source
-
-
-Check = IsValue | IsObject | IsTensor | HasForm | HasContents | IsSame | IsMissing | IsEmpty
-
-
-@dataclass(frozen=True)
-class Guard:
-    """What must hold of the object at a path."""
-
-    source: Source
-    check: Check
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.check}"
 
 
 def program_guards(
@@ -156,7 +66,7 @@ def program_guards(
         if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
             check = replace(check, has_grad=thing.grad is not None)
         found[source] = Guard(source, check)
-        if not isinstance(check, IsValue | IsObject | IsMissing | IsEmpty) and not isinstance(thing, LEAVES):
+        if not isinstance(check, IsValue | HasText | IsObject | IsMissing | IsEmpty) and not is_value(thing):
             first[id(thing)] = source, thing
         queue.extend(inside)
     return list(found.values())
@@ -166,35 +76,30 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
     """The check of one object, and what is inside it to be checked."""
     if thing is MISSING:
         return IsMissing(), []
-    if isinstance(thing, type | types.FunctionType):
-        return IsObject(thing), list(parts_of(source, thing))
-    contents = contents_of(thing)
-    if contents is not None:
-        return HasContents(type(thing), contents), []
-    if isinstance(thing, _BY_IDENTITY) or (type(thing).__module__ in _OPAQUE and thing is not os.environ):
-        return IsObject(thing), []
     if entry is not None and isinstance(thing, int | float):
         return HasForm(type(thing)), []  # a number that the program takes as it comes
-    if isinstance(thing, LEAVES):
-        return IsValue(thing), []
     if isinstance(thing, torch.Tensor):
-        if entry is None:
-            return HasForm(type(thing)), []
-        assert isinstance(entry.value.type, TensorType)
-        kind = TensorType(thing.dtype, entry.value.type.shape, thing.device, thing.requires_grad)
-        is_open = None in kind.shape or thing.layout is not torch.strided
-        strides = None if is_open else thing.stride()
-        return IsTensor(type(thing), kind, strides, thing.is_leaf), []
+        return _tensor(thing, entry), []
     if isinstance(thing, torch.nn.Module):
         return HasForm(type(thing)), list(_read_of_module(source, thing, reads.of(thing)))
     if _is_table_of_hooks(source) and not thing:
         return IsEmpty(), []
+    kind = kind_of(type(thing))
+    if kind is None and type(thing).__module__ in _OPAQUE and thing is not os.environ:
+        return IsObject(thing), []
     inside = list(_members(source, thing) if isinstance(source, Member) else parts_of(source, thing))
-    if isinstance(thing, Mapping):
+    if kind is None and isinstance(thing, Mapping):
         return HasForm(type(thing), keys=tuple(thing)), inside
-    if isinstance(thing, list | tuple | deque | set | frozenset):
-        return HasForm(type(thing), length=len(thing)), inside
-    return HasForm(type(thing)), inside
+    return HasForm(type(thing)) if kind is None else kind.check(thing), inside
+
+
+def _tensor(tensor: torch.Tensor, entry: Input | None) -> Check:
+    if entry is None:
+        return HasForm(type(tensor))
+    assert isinstance(entry.value.type, TensorType)
+    kind = TensorType(tensor.dtype, entry.value.type.shape, tensor.device, tensor.requires_grad)
+    is_open = None in kind.shape or tensor.layout is not torch.strided
+    return IsTensor(type(tensor), kind, None if is_open else tensor.stride(), tensor.is_leaf)
 
 
 def _is_table_of_hooks(source: Source) -> bool:

@@ -7,7 +7,7 @@ import inspect
 import io
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,19 +18,18 @@ from d2s.runtime.ir.program import Role
 from d2s.runtime.ir.sources import (
     Attribute,
     Cell,
-    Item,
     Member,
     Source,
     attributes_of,
     free_variables,
-    is_empty,
     is_users_name,
     prefixes,
     read,
 )
+from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
 
-# What nothing is inside of.
+# What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 # Where a module of torch keeps what it is made of.
 TABLES = ("_parameters", "_buffers", "_modules")
@@ -122,7 +121,7 @@ class Reachable:
         queue = deque(starts)
         while queue:
             source, value = queue.popleft()
-            if isinstance(value, LEAVES) or id(value) in self._sources:
+            if is_value(value) or id(value) in self._sources:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
@@ -140,23 +139,13 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
         return
     if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(value):
         return
-    own = attributes_of(value)
+    own, kind = attributes_of(value), kind_of(type(value))
     if isinstance(value, torch.nn.Module):
         for table in TABLES:
             yield from ((Member(source, table, name), item) for name, item in own.get(table, {}).items())
         yield from ((Member(source, "", name), item) for name, item in own.items() if name not in TABLES)
-    elif isinstance(value, Mapping):
-        yield from ((Item(source, key), item) for key, item in value.items())
-    elif isinstance(value, list | tuple | deque):
-        yield from ((Item(source, index), item) for index, item in enumerate(value))
-    elif isinstance(value, types.MethodType):
-        yield Attribute(source, "__self__"), value.__self__
-    elif isinstance(value, types.FunctionType):
-        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-        yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
-        defaults = {name: getattr(value, name) for name in ("__defaults__", "__kwdefaults__")}
-        yield from ((Attribute(source, name), item) for name, item in defaults.items() if item)
-    if not isinstance(value, torch.nn.Module | types.FunctionType | types.MethodType | types.BuiltinFunctionType):
+    else:
+        yield from kind.parts(source, value) if kind is not None else ()
         yield from ((Attribute(source, name), item) for name, item in own.items())
     of_class = class_data(type(value))
     yield from ((Attribute(source, name), item) for name, item in of_class.items() if name not in own)

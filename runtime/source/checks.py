@@ -10,7 +10,7 @@ from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import TensorType
 from d2s.runtime.ir.sources import Source, prefixes
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.source.trees import Trees
 from d2s.runtime.standalone.module import ROOT
 

@@ -16,7 +16,7 @@ from d2s.runtime.ir.program import Block, Call, If, Op, Program, Role, Value, us
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument, Member, Source, prefixes, read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import IsValue
+from d2s.runtime.recording.checks import IsValue
 from d2s.runtime.source.layer_kinds import KINDS, ONLY_KIND, UNKNOWN, constructor
 from d2s.runtime.standalone.module import ROOT, Part, StaticModule
 

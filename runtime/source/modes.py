@@ -14,7 +14,7 @@ from d2s.runtime.ir.program import Block, Call, Op, Program, Value
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Member
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import IsValue
+from d2s.runtime.recording.checks import IsValue
 from d2s.runtime.source.trees import TRAINING
 
 # What gives its argument back in eval mode, so that it is not in programs for that.

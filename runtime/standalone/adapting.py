@@ -16,7 +16,7 @@ from d2s.runtime.backend.execution import Executable
 from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import LOST, read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, IsTensor
+from d2s.runtime.recording.checks import Guard, IsTensor
 
 
 def adapted(executable: Executable, arguments: Sequence[Any]) -> Executable | None:

@@ -25,8 +25,8 @@ from d2s.runtime.ir.program import (
 from d2s.runtime.ir.sources import Argument, Item, Source
 from d2s.runtime.operators.calls import converted
 from d2s.runtime.recording.capture import Capture, Convert, capture
+from d2s.runtime.recording.checks import IsTensor
 from d2s.runtime.recording.dynamic import Dynamic
-from d2s.runtime.recording.guards import IsTensor
 from d2s.runtime.recording.recorder import active_recorder
 
 _NUMBERS = (int, float)

@@ -9,7 +9,7 @@ from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import Input, TensorType, Tree, Value, covers_shape
 from d2s.runtime.ir.sources import LOST, Argument, Source, prefixes, read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, IsValue
+from d2s.runtime.recording.checks import Guard, IsValue
 from d2s.runtime.standalone.calling import refuse_exits
 from d2s.runtime.standalone.module import ROOT, StaticModule
 

@@ -47,7 +47,7 @@ from d2s.runtime.ir.rewriting import Rewriter
 from d2s.runtime.ir.sources import Argument, Member, Source
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.capture import Capture, Convert
-from d2s.runtime.recording.guards import Guard, HasForm, IsTensor
+from d2s.runtime.recording.checks import Guard, HasForm, IsTensor
 from d2s.runtime.standalone.calling import captured_call, is_operand
 from d2s.runtime.standalone.choosing import program_for
 from d2s.runtime.standalone.closing import Closing, close

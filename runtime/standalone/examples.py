@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.sources import Argument, Item, Source
-from d2s.runtime.recording.guards import Check, Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Check, Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.recording.structures import maker_of
 
 

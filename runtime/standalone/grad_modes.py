@@ -15,7 +15,7 @@ from d2s.runtime.ir.canonical import canonical
 from d2s.runtime.ir.program import walk_ops
 from d2s.runtime.ir.sources import LOST, Member, attributes_of, read
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, IsTensor, IsValue
+from d2s.runtime.recording.checks import Guard, IsTensor, IsValue
 from d2s.runtime.standalone.examples import example_arguments
 
 

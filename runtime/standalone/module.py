@@ -13,7 +13,7 @@ from d2s.runtime.backend.execution import Executable, takes_positions
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.sources import Member
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.guards import Guard, HasForm, IsTensor, IsValue
+from d2s.runtime.recording.checks import Guard, HasForm, IsTensor, IsValue
 from d2s.runtime.recording.structures import maker_of
 from d2s.runtime.standalone.adapting import adapted
 from d2s.runtime.standalone.examples import example_arguments

@@ -1,0 +1,135 @@
+"""How each kind of object is guarded: the one table of it, which docs/guards.md is made of.
+
+A row says what must hold of an object itself, and which parts it has, with the path to each: a part is guarded by
+its own row. Beside these, what was read of an object's attributes is guarded; see `attributes.py`.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import io
+import logging
+import re
+import threading
+import types
+import typing
+import uuid
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePath
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.sources import Source
+from d2s.runtime.recording import parts
+from d2s.runtime.recording.checks import Check, HasText, IsObject, IsValue
+from d2s.runtime.recording.parts import Parts, both, form, named
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How objects of some classes are guarded.
+
+    `name` and `guarded` are the row in the document; a class that may not be imported stands by its full name.
+    `check` gives what must hold of an object, and `parts` what is in it.
+    """
+
+    name: str
+    guarded: str
+    classes: tuple[type | str, ...]
+    check: Callable[[Any], Check]
+    parts: Callable[[Source, Any], Parts] = parts.no_parts
+
+
+def _text(thing: Any) -> Check:
+    return HasText(type(thing), repr(thing))
+
+
+_OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format, torch.qscheme)
+_OF_TYPES = (types.GenericAlias, types.UnionType, "typing._Final", typing.TypeVar, typing.ParamSpec)
+_VALUES = (bool, int, float, complex, str, bytes, type(None), range, type(...), type(NotImplemented))
+_DATES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
+_BY_TEXT = (*_DATES, decimal.Decimal, fractions.Fraction, uuid.UUID, PurePath, torch.finfo, torch.iinfo)
+_DESCRIPTORS = (
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    property,
+    staticmethod,
+    classmethod,
+    types.CodeType,
+)
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+_MAPPINGS = (dict, types.MappingProxyType)
+_NAMESPACES = (types.SimpleNamespace, threading.local)
+_ARRAYS = ("numpy.ndarray", array.array, bytearray, memoryview)
+_BUILT_IN = (types.BuiltinFunctionType,)
+_SPECIAL = (types.MethodWrapperType,)
+
+# The first row that is for one of an object's classes counts.
+TABLE = (
+    Kind("members of an `Enum`", "identity", (enum.Enum,), IsObject),
+    Kind("classes", "identity", (type,), IsObject),
+    Kind("Python modules", "identity", (types.ModuleType,), IsObject),
+    Kind("functions", "identity, closure, defaults", (types.FunctionType,), IsObject, parts.of_function),
+    Kind("bound methods", "function, object", (types.MethodType,), form, named("__func__", "__self__")),
+    Kind("built-in functions and methods", "object, name", _BUILT_IN, parts.built_in, parts.of_built_in),
+    Kind("special methods of an object", "object, name", _SPECIAL, form, named("__self__", "__name__")),
+    Kind("descriptors, code", "identity", _DESCRIPTORS, IsObject),
+    Kind(
+        "`functools.partial`",
+        "function, arguments",
+        (functools.partial,),
+        form,
+        named("func", "args", "keywords", "__dict__"),
+    ),
+    Kind("functions with a cache", "identity", (functools._lru_cache_wrapper,), IsObject, named("__wrapped__")),
+    Kind("weak references", "what they refer to", (weakref.ref,), form, parts.of_reference),
+    Kind("numbers, texts, None, ranges", "class, value", _VALUES, IsValue),
+    Kind("dtypes, devices, layouts, memory formats", "value", _OF_TORCH, IsValue),
+    Kind("types with arguments, unions", "value", _OF_TYPES, IsValue),
+    Kind("regular expressions", "value", (re.Pattern,), IsValue),
+    Kind("dates, decimals, fractions, paths, `finfo`", "class, text", _BY_TEXT, _text),
+    Kind("scalars and dtypes of numpy", "class, text", ("numpy.generic", "numpy.dtype"), _text),
+    Kind("slices", "start, stop, step", (slice,), form, named("start", "stop", "step")),
+    Kind("deques", "items, longest length", (deque,), parts.length, both(parts.items, named("maxlen"))),
+    Kind("lists and tuples", "class, items", (list, tuple), parts.length, parts.items),
+    Kind("sets and frozensets", "class, members, order", (set, frozenset), parts.members, parts.each),
+    Kind("`defaultdict`", "items, factory", (defaultdict,), parts.keys, both(parts.values, named("default_factory"))),
+    Kind("dicts", "class, keys, order, values", _MAPPINGS, parts.keys, parts.values),
+    Kind("views of dicts", "the dict", _VIEWS, form, named("mapping")),
+    Kind("namespaces, `threading.local`", "attributes", _NAMESPACES, form, named("__dict__")),
+    Kind("exceptions", "arguments, attributes", (BaseException,), form, named("args", "__dict__", "__cause__")),
+    Kind("arrays", "class, shape, contents", _ARRAYS, parts.block, parts.of_block),
+    Kind("context variables, locks, files", "identity", (ContextVar, io.IOBase, *_LOCKS), IsObject),
+    Kind("loggers", "identity", (logging.Logger,), IsObject),
+)
+
+
+@cache
+def kind_of(cls: type) -> Kind | None:
+    """The row for objects of a class; None if there is none."""
+    bases = {base: f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__}
+    for kind in TABLE:
+        if any(base in kind.classes or name in kind.classes for base, name in bases.items()):
+            return kind
+    return None
+
+
+def is_value(thing: Any) -> bool:
+    """Whether nothing is in an object, and it can be told apart by its class and value."""
+    kind = kind_of(type(thing))
+    return kind is not None and kind.check in (IsValue, _text)

@@ -1,0 +1,137 @@
+"""What is in an object, with the path to each part, and what must hold of it as a whole: for the table of kinds."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from d2s.runtime.ir.sources import Attribute, Cell, Derived, Item, Source, is_empty
+from d2s.runtime.recording.checks import Check, HasContents, HasForm, HasMembers, IsObject
+from d2s.runtime.recording.structures import contents_of
+
+Parts = Iterable[tuple[Source, Any]]
+# Told apart by their class and value alone.
+_PLAIN = (bool, int, str, bytes, type(None))
+
+
+def no_parts(source: Source, thing: Any) -> Parts:
+    """Of what is guarded as a whole."""
+    return ()
+
+
+def named(*names: str) -> Callable[[Source, Any], Parts]:
+    """The parts that are attributes of these names, as far as they are there."""
+
+    def parts(source: Source, thing: Any) -> Parts:
+        return [(Attribute(source, name), getattr(thing, name)) for name in names if hasattr(thing, name)]
+
+    return parts
+
+
+# ------------------------------------------------------------------ containers
+
+
+def form(thing: Any) -> Check:
+    """Its class: the rest is in the parts."""
+    return HasForm(type(thing))
+
+
+def length(thing: Any) -> Check:
+    """Its class and length."""
+    return HasForm(type(thing), length=len(thing))
+
+
+def keys(thing: Any) -> Check:
+    """Its class and keys, in order."""
+    return HasForm(type(thing), keys=tuple(thing)) if are_plain(thing) else length(thing)
+
+
+def members(thing: Any) -> Check:
+    """Its class and members, in order."""
+    return HasMembers(type(thing), tuple(thing)) if are_plain(thing) else length(thing)
+
+
+def are_plain(things: Iterable[Any]) -> bool:
+    """Whether these are told apart by their classes and values alone."""
+    return all(type(thing) in _PLAIN for thing in things)
+
+
+def items(source: Source, thing: Any) -> Parts:
+    """Those of a sequence."""
+    return [(Item(source, index), item) for index, item in enumerate(thing)]
+
+
+def each(source: Source, thing: Any) -> Parts:
+    """The members of a set, or the keys of a dict, in order: where no check has told them apart yet."""
+    return [] if are_plain(thing) else [(Derived(source, tuple), tuple(thing))]
+
+
+def values(source: Source, thing: Any) -> Parts:
+    """The keys and the values of a dict."""
+    return [*each(source, thing), *((Item(source, key), thing[key]) for key in thing)]
+
+
+def both(*given: Callable[[Source, Any], Parts]) -> Callable[[Source, Any], Parts]:
+    """The parts of several kinds together."""
+    return lambda source, thing: [part for parts in given for part in parts(source, thing)]
+
+
+# ------------------------------------------------------------------ functions
+
+
+def of_function(source: Source, function: Any) -> Iterator[tuple[Source, Any]]:
+    """The variables of outer functions, and the defaults."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
+    yield from named("__defaults__", "__kwdefaults__")(source, function)
+
+
+def built_in(function: Any) -> Check:
+    """A function of a module is always the same object, a method is made by each look-up."""
+    return IsObject(function) if _is_of_module(function) else form(function)
+
+
+def of_built_in(source: Source, function: Any) -> Parts:
+    """What a built-in method is bound to, and its name."""
+    return () if _is_of_module(function) else named("__self__", "__name__")(source, function)
+
+
+def _is_of_module(function: Any) -> bool:
+    return isinstance(function.__self__, types.ModuleType | None)
+
+
+# ------------------------------------------------------------------ what no name and no key leads to
+
+
+def referent(reference: Any) -> Any:
+    """What a weak reference refers to."""
+    return reference()
+
+
+def of_reference(source: Source, reference: Any) -> Parts:
+    """What a weak reference refers to."""
+    return [(Derived(source, referent), reference())]
+
+
+def objects_of(array: Any) -> list[Any]:
+    """What an array of objects holds, in order."""
+    found: list[Any] = array.ravel().tolist()
+    return found
+
+
+def block(thing: Any) -> Check:
+    """The numbers in a block of memory."""
+    contents = None if _holds_objects(thing) else contents_of(thing)
+    return form(thing) if contents is None else HasContents(type(thing), contents)
+
+
+def of_block(source: Source, thing: Any) -> Parts:
+    """What an array of objects holds, in its shape."""
+    if not _holds_objects(thing):
+        return ()
+    return [(Attribute(source, "shape"), thing.shape), (Derived(source, objects_of), objects_of(thing))]
+
+
+def _holds_objects(thing: Any) -> bool:
+    return bool(getattr(getattr(thing, "dtype", None), "hasobject", False))
