@@ -14,6 +14,7 @@ from d2s.runtime.ir.sources import (
     Argument,
     Attribute,
     Cell,
+    ClassEntry,
     Constant,
     ContextValue,
     Derived,
@@ -21,6 +22,7 @@ from d2s.runtime.ir.sources import (
     Item,
     Member,
     Source,
+    class_entry,
     read,
 )
 from d2s.runtime.recording.checks import (
@@ -36,6 +38,7 @@ from d2s.runtime.recording.checks import (
     IsTensor,
     IsValue,
 )
+from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import are_same, contents_of
 from d2s.runtime.torch_internals.calls import tensor_check
@@ -113,7 +116,15 @@ class _Printer:
                 return f"{self.path(base)}[{repr(key) if type(key) in (int, str) else self._constant(key)}]"
             case Derived(base, function):
                 return f"{self._constant(function)}({self.path(base)})"
+            case ClassEntry(owner, name):
+                return self._class_entry(owner, name)
         raise AssertionError(f"{source} is no parameter")
+
+    def _class_entry(self, cls: type, name: str) -> str:
+        """A class gives most entries, such as functions, as they are, and quickly."""
+        is_itself = getattr(cls, name, None) is class_entry(cls, name, MISSING) and name.isidentifier()
+        kind = self._constant(cls)
+        return f"{kind}.{name}" if is_itself else f"{self._constant(class_entry)}({kind}, {name!r})"
 
     # -------------------------------------------------------------- checks
 
@@ -179,6 +190,12 @@ class _Printer:
     def _missing(self, source: Source) -> None:
         if isinstance(source, Member):
             self._require(f"{source.name!r} not in {self.own_dict(source.base)}")
+        elif isinstance(source, ClassEntry):
+            missing = self._constant(MISSING)
+            found = f"{self._constant(class_entry)}({self._constant(source.owner)}, {source.name!r}, {missing})"
+            self._require(f"{found} is {missing}")
+        elif isinstance(source, Derived):
+            self._require(f"{self._expression(source)} is {self._constant(MISSING)}")
         else:
             assert isinstance(source, Attribute)
             self._require(f"not hasattr({self.path(source.base)}, {source.name!r})")

@@ -134,7 +134,18 @@ class Derived:
         return f"{getattr(self.function, '__name__', self.function)}({self.base})"
 
 
-Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item | Derived
+@dataclass(frozen=True)
+class ClassEntry:
+    """What a class, or the first of its bases that has it, holds by a name: no descriptor is called."""
+
+    owner: type
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.owner.__qualname__}.{self.name}"
+
+
+Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item | Derived | ClassEntry
 
 
 # What reading raises where there is no such object any more.
@@ -166,6 +177,8 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return read(base, arguments)[key]
         case Derived(base, function):
             return function(read(base, arguments))
+        case ClassEntry(owner, name):
+            return class_entry(owner, name)
 
 
 def prefixes(source: Source) -> list[Source]:
@@ -181,6 +194,25 @@ def attributes_of(thing: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found
+
+
+def owner_of(cls: type, name: str) -> Any:
+    """The first of a class and its bases that holds something by a name; None if none does."""
+    return next((base for base in cls.__mro__ if name in base.__dict__), None)
+
+
+def class_entry(cls: type, name: str, *default: Any) -> Any:
+    """What is found by a name in a class or its bases, as it is there.
+
+    Raises:
+        LookupError: nothing, and there is no `default`.
+    """
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    if default:
+        return default[0]
+    raise LookupError(name)
 
 
 def free_variables(function: Any) -> list[Source]:

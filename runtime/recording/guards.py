@@ -6,17 +6,16 @@ constant must be what they were; tensors must be of the type that they were; con
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from d2s.runtime.ir.program import Input, Program, TensorType
-from d2s.runtime.ir.sources import Constant, Global, Member, Source, attributes_of, is_users_name, prefixes, read
+from d2s.runtime.ir.sources import Attribute, Constant, Global, Member, Source, prefixes, read
+from d2s.runtime.recording.attributes import looked_up
 from d2s.runtime.recording.checks import (
     Check,
     Guard,
@@ -31,14 +30,12 @@ from d2s.runtime.recording.checks import (
 )
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.lifting import TABLES, Reachable, attribute_source, parts_of
-from d2s.runtime.recording.reads import Reads
+from d2s.runtime.recording.lifting import TABLES, Reachable, class_data
+from d2s.runtime.recording.reads import Reads, is_watched
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
 # Where a module keeps its hooks: most have none.
 _HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
-# Of the standard library's objects only those that hold the user's state are looked into: a logger keeps a cache.
-_OPAQUE = sys.stdlib_module_names - {"builtins", "collections", "functools", "types"}
 
 
 def program_guards(
@@ -81,16 +78,24 @@ def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tup
     if isinstance(thing, torch.Tensor):
         return _tensor(thing, entry), []
     if isinstance(thing, torch.nn.Module):
-        return HasForm(type(thing)), list(_read_of_module(source, thing, reads.of(thing)))
+        return HasForm(type(thing)), list(looked_up(source, thing, reads.of(thing)))
     if _is_table_of_hooks(source) and not thing:
         return IsEmpty(), []
     kind = kind_of(type(thing))
-    if kind is None and type(thing).__module__ in _OPAQUE and thing is not os.environ:
+    if kind is None and not is_watched(type(thing)):
         return IsObject(thing), []
-    inside = list(_members(source, thing) if isinstance(source, Member) else parts_of(source, thing))
-    if kind is None and isinstance(thing, Mapping):
-        return HasForm(type(thing), keys=tuple(thing)), inside
+    inside = [*_parts(source, thing), *looked_up(source, thing, reads.of(thing))]
     return HasForm(type(thing)) if kind is None else kind.check(thing), inside
+
+
+def _parts(source: Source, thing: Any) -> Iterable[tuple[Source, Any]]:
+    """What is in an object; the tables of a module hold attributes."""
+    if isinstance(source, Member) and not source.table and source.name in TABLES:
+        return [(Member(source.base, source.name, name), item) for name, item in thing.items()]
+    if isinstance(thing, type):
+        return [(Attribute(source, name), item) for name, item in class_data(thing).items()]
+    kind = kind_of(type(thing))
+    return () if kind is None else kind.parts(source, thing)
 
 
 def _tensor(tensor: torch.Tensor, entry: Input | None) -> Check:
@@ -106,30 +111,3 @@ def _is_table_of_hooks(source: Source) -> bool:
     if isinstance(source, Global):
         return source.name in GLOBAL_HOOK_TABLES
     return isinstance(source, Member) and not source.table and source.name in _HOOKS
-
-
-def _members(source: Member, thing: Any) -> Iterator[tuple[Source, Any]]:
-    """What an attribute of a module holds; its tables hold attributes."""
-    if source.table or source.name not in TABLES:
-        yield from parts_of(source, thing)
-    else:
-        yield from ((Member(source.base, source.name, name), item) for name, item in thing.items())
-
-
-def _read_of_module(source: Source, module: torch.nn.Module, names: set[str]) -> Iterator[tuple[Source, Any]]:
-    """What a recording has read of a module, with the path to each; MISSING for what it has not."""
-    own = attributes_of(module)
-    if "__dict__" in names:
-        names = names | own.keys()
-    for name in sorted(names - {"__dict__", "__class__"}):
-        path = attribute_source(source, module, name)
-        if isinstance(path, Member):
-            yield path, path.of(module)
-            continue
-        owner = next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
-        if owner is None:
-            yield path, MISSING
-        elif is_users_name(owner.__module__) and not hasattr(vars(owner)[name], "__get__"):
-            yield path, vars(owner)[name]
-        elif name == "forward" or not callable(vars(owner)[name]) or is_users_name(owner.__module__):
-            yield Member(source, "", name), MISSING

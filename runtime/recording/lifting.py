@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import inspect
 import io
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 from typing import Any
 
 import torch
@@ -49,24 +51,27 @@ class Reachable:
         self._roots: dict[Source, None] = {}
         self._keep: list[Any] = []
         self._classes: dict[type, None] = {}
-        self._tell: Callable[[type], None] = lambda cls: None
+        self._listeners: list[Callable[[type], None]] = []
 
     @contextmanager
     def telling_of_classes(self, tell: Callable[[type], None]) -> Iterator[None]:
         """Call `tell` with every class of the objects found so far, and meanwhile."""
-        self._tell = tell
-        for cls in self._classes:
+        self._listeners.append(tell)
+        for cls in list(self._classes):
             tell(cls)
         try:
             yield
         finally:
-            self._tell = lambda cls: None
+            self._listeners.remove(tell)
 
     def add_class(self, cls: type) -> None:
         """Note a class that the recording can meet objects of."""
         if cls not in self._classes:
             self._classes[cls] = None
-            self._tell(cls)
+            for tell in self._listeners:
+                tell(cls)
+            for descriptor in descriptors_of(cls):
+                self.add_class(type(descriptor))
 
     def add_root(self, source: Source, value: Any) -> None:
         """Also search from `value`."""
@@ -169,7 +174,31 @@ def refuse_iterator(value: Any) -> None:
 
 def is_looked_into(value: Any) -> bool:
     """Whether an object may hold state of the user's: not those of ours."""
-    return not type(value).__module__.startswith("d2s.")
+    return is_looked_into_class(type(value))
+
+
+def is_looked_into_class(cls: type) -> bool:
+    """The same for all objects of a class."""
+    return not cls.__module__.startswith("d2s.")
+
+
+def is_of_python(cls: type) -> bool:
+    """Whether a class is written in Python, and none of ours."""
+    if not cls.__flags__ & _ON_HEAP or cls.__flags__ & _UNCHANGING or not is_looked_into_class(cls):
+        return False
+    loader = getattr(getattr(sys.modules.get(cls.__module__), "__spec__", None), "loader", None)
+    return not isinstance(loader, ExtensionFileLoader) and loader is not BuiltinImporter
+
+
+# Flags of classes that CPython documents: made while Python runs; can't be changed.
+_ON_HEAP, _UNCHANGING = 1 << 9, 1 << 8
+
+
+def descriptors_of(cls: type) -> list[Any]:
+    """The descriptors of the user's own kinds in a class of the user's."""
+    if not is_users_name(cls.__module__):
+        return []
+    return [item for item in vars(cls).values() if hasattr(item, "__get__") and is_of_python(type(item))]
 
 
 def class_data(cls: type) -> dict[str, Any]:

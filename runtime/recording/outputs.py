@@ -182,7 +182,7 @@ class Outputs:
                 if not isinstance(location, ContentsLocation):
                     self.recorder.note_counter(location, before, after, source)
                 found.append((location, source, after))
-            elif isinstance(location, AttributeLocation) and isinstance(location.owner, torch.nn.Module):
+            elif isinstance(location, AttributeLocation):
                 # Nothing to write, as long as it holds what it does now.
                 self.recorder.reads.note(location.owner, location.name)
         return found

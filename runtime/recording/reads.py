@@ -1,56 +1,86 @@
-"""What a recording reads of the user's modules: only that needs guards, and a module holds much more."""
+"""What a recording reads of the user's objects: only that needs guards, and an object may hold much more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import types
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
+from d2s.runtime.ir.sources import attributes_of
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
-from d2s.runtime.recording.lifting import refuse_iterator
+from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
 from d2s.runtime.recording.locations import asking_code, is_own
 from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
 _ACCESSORS = frozenset(
-    getattr(torch.nn.Module, name).__code__ for name in ("__getattr__", "__setattr__", "__delattr__", "__setstate__")
+    getattr(torch.nn.Module, name).__code__
+    for name in (
+        *("__getattr__", "__setattr__", "__delattr__", "__setstate__"),
+        *("register_buffer", "register_parameter", "add_module", "register_module"),
+    )
 )
+# Their objects are seen otherwise, or are no state of the user's.
+_LEFT = (torch.Tensor, type, types.ModuleType)
 
 
 class Reads:
-    """The names of the attributes that were read of each module, by the module's id."""
+    """The names of the attributes that were looked up in each object."""
 
     def __init__(self, journal: Journal) -> None:
-        self._names: dict[int, set[str]] = {}
+        # By id: the object, and the names.
+        self._names: dict[int, tuple[Any, set[str]]] = {}
         self._journal = journal
 
-    def of(self, module: torch.nn.Module) -> set[str]:
-        """The names read of a module; `__dict__` is among them if that was asked for as a whole."""
-        return self._names.get(id(module), set())
+    def of(self, thing: Any) -> set[str]:
+        """The names looked up in an object; `__dict__` is among them if all of it was asked for."""
+        return self._names[id(thing)][1] if id(thing) in self._names else set()
 
-    def note(self, module: torch.nn.Module, name: str) -> None:
-        """Remember that it matters what an attribute held before the call."""
-        self._names.setdefault(id(module), set()).add(name)
+    def note(self, thing: Any, name: str) -> None:
+        """Remember that it matters what a look-up of an attribute gave before the call."""
+        self._names.setdefault(id(thing), (thing, set()))[1].add(name)
 
     def note_location(self, location: Location) -> None:
         """The same for any place, if the call has not written it yet."""
-        owner = location.owner
-        of_module = isinstance(location, AttributeLocation) and isinstance(owner, torch.nn.Module)
-        if of_module and not self._journal.has(location):
-            self.note(owner, location.name)  # type: ignore[attr-defined]
+        if isinstance(location, AttributeLocation) and not self._journal.has(location):
+            self.note(location.owner, location.name)
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
-        """Note every attribute of a module that is read meanwhile by code that is not ours."""
+    def noting(self, reachable: Reachable, is_at_work: Callable[[], bool]) -> Iterator[None]:
+        """Note every attribute that code which is not ours looks up meanwhile, in objects of the classes in reach."""
+        with ExitStack() as stack:
 
-        def noting(module: Any, name: str) -> Any:
-            code = asking_code()
-            if code not in _ACCESSORS and not is_own(code.co_filename):
-                self.note_location(AttributeLocation(module, name))
-                refuse_iterator(object.__getattribute__(module, "__dict__").get(name))
-            return object.__getattribute__(module, name)
+            def watch(cls: type) -> None:
+                usual = cls.__getattribute__
+                if getattr(usual, "d2s_notes", False) or not is_watched(cls):
+                    return
+                stack.enter_context(replaced(cls, "__getattribute__", self._noting(usual, is_at_work)))
 
-        with replaced(torch.nn.Module, "__getattribute__", noting):
+            watch(torch.nn.Module)
+            stack.enter_context(reachable.telling_of_classes(watch))
             yield
+
+    def _noting(self, usual: Any, is_at_work: Callable[[], bool]) -> Any:
+        """A `__getattribute__` that notes what it is asked for; one of the user's may look at anything."""
+        is_users = isinstance(usual, types.FunctionType)
+
+        def noting(thing: Any, name: str) -> Any:
+            code = asking_code()
+            if code not in _ACCESSORS and not is_own(code.co_filename) and is_at_work():
+                self.note_location(AttributeLocation(thing, name))
+                if is_users:
+                    self.note(thing, "__dict__")
+                refuse_iterator(attributes_of(thing).get(name))
+            return usual(thing, name)
+
+        noting.d2s_notes = True  # type: ignore[attr-defined]
+        return noting
+
+
+def is_watched(cls: type) -> bool:
+    """Whether what is looked up in the objects of a class is noted: of those that are written in Python."""
+    return is_of_python(cls) and not issubclass(cls, _LEFT)
+

@@ -213,7 +213,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
-            stack.enter_context(self.reads.noting())
+            stack.enter_context(self.reads.noting(self.reachable, self.is_at_work))
             stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
             self._install_counters()
             yield

@@ -1,0 +1,102 @@
+"""Where the look-ups of attributes end that a recording made: those places are guarded, present or absent."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from d2s.runtime.ir.sources import (
+    Attribute,
+    ClassEntry,
+    Derived,
+    Member,
+    Source,
+    attributes_of,
+    class_entry,
+    is_users_name,
+    owner_of,
+)
+from d2s.runtime.recording.journal import MISSING
+from d2s.runtime.recording.lifting import attribute_source
+
+# Their attributes are read in C, with the class as their only say in it.
+_IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+Found = Iterator[tuple[Source, Any]]
+
+
+def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
+    """What decided the look-ups of these names in an object, with the path to each; MISSING where nothing was."""
+    own = attributes_of(thing)
+    for name in sorted(names):
+        if name == "__dict__":
+            yield Derived(source, attributes_of), own
+        elif name != "__class__":
+            yield from _decided(source, thing, own, name)
+
+
+def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Found:
+    of_class = class_entry(type(thing), name, MISSING)
+    if hasattr(type(of_class), "__set__"):
+        yield from _of_descriptor(source, thing, of_class, name)
+        return
+    path = attribute_source(source, thing, name)
+    if isinstance(path, Member):
+        yield path, path.of(thing)
+        if path.table:
+            yield Member(source, "", name), MISSING  # it would hide the other
+    elif name in own:
+        yield path, own[name]
+    else:
+        yield from _of_class(source, thing, of_class, name)
+
+
+def _of_descriptor(source: Source, thing: Any, descriptor: Any, name: str) -> Found:
+    """A property, a slot and the like, which an entry of the object does not hide."""
+    if is_users_name(owner_of(type(thing), name).__module__):
+        yield ClassEntry(type(thing), name), descriptor
+    if isinstance(descriptor, _IN_C):
+        read = Slot(descriptor)
+        held = read(thing)
+        yield Derived(source, read) if held is MISSING else Attribute(source, name), held
+
+
+def _of_class(source: Source, thing: Any, of_class: Any, name: str) -> Found:
+    """What the class has for a name that the object itself has not, or that there is nothing at all."""
+    owner = owner_of(type(thing), name)
+    if owner is not None and not _can_be_replaced(owner, name):
+        return
+    if owner is not None and not hasattr(of_class, "__get__"):
+        yield Attribute(source, name), of_class
+        return
+    if hasattr(thing, "__dict__"):
+        yield Member(source, "", name), MISSING
+    yield ClassEntry(type(thing), name), of_class
+    fallback = class_entry(type(thing), "__getattr__", MISSING)
+    if of_class is MISSING and fallback is not MISSING:
+        yield ClassEntry(type(thing), "__getattr__"), fallback
+
+
+def _can_be_replaced(owner: type, name: str) -> bool:
+    """Whether users replace a method of this class: what torch and Python need for themselves, they leave alone."""
+    return is_users_name(owner.__module__) or (owner.__module__.startswith("torch.") and not name.startswith("_"))
+
+
+class Slot:
+    """Reads a slot of an object, or what else a class in C keeps of it; MISSING where it is not set."""
+
+    def __init__(self, descriptor: Any):
+        self.descriptor = descriptor
+
+    def __call__(self, thing: Any) -> Any:
+        try:
+            return self.descriptor.__get__(thing)
+        except AttributeError:
+            return MISSING
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Slot) and self.descriptor is other.descriptor
+
+    def __hash__(self) -> int:
+        return hash(self.descriptor)
