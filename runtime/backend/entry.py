@@ -32,11 +32,13 @@ from d2s.runtime.recording.checks import (
     HasMembers,
     HasText,
     IsEmpty,
+    IsFunction,
     IsMissing,
     IsObject,
     IsSame,
     IsTensor,
     IsValue,
+    Lacks,
 )
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.recorder import type_of
@@ -151,12 +153,18 @@ class _Printer:
         if isinstance(guard.check, IsMissing):
             self._missing(guard.source)
             return
+        if isinstance(guard.check, Lacks):
+            names = self._constant(guard.check.names)
+            self._require(f"{names}.isdisjoint({self._expression(guard.source)})")
+            return
         if isinstance(guard.check, IsEmpty):
             self._require(f"not {self._expression(guard.source)}")
             return
         name, check = self.path(guard.source), guard.check
         if isinstance(check, IsObject):
             self._require(f"{name} is {self._constant(check.thing)}")
+        elif isinstance(check, IsFunction):
+            self._function(name, check)
         elif isinstance(check, IsValue):
             self._value(name, check.value)
         elif isinstance(check, IsTensor):
@@ -172,6 +180,16 @@ class _Printer:
             self._of_class(name, check.cls, f"repr({name}) == {check.text!r}")
         else:
             self._form(name, check)
+
+    def _function(self, name: str, check: IsFunction) -> None:
+        conditions = [
+            f"{name} is {self._constant(check.function)}",
+            f"{name}.__code__ is {self._constant(check.code)}",
+            f"{name}.__defaults__ is {self._constant(check.defaults)}",
+        ]
+        if not check.has_attributes:
+            conditions.append(f"not {name}.__dict__")
+        self._require(" and ".join(conditions))
 
     def _of_class(self, name: str, cls: type, condition: str) -> None:
         self._require(f"type({name}) is {self._constant(cls)} and {condition}")
@@ -194,6 +212,8 @@ class _Printer:
             missing = self._constant(MISSING)
             found = f"{self._constant(class_entry)}({self._constant(source.owner)}, {source.name!r}, {missing})"
             self._require(f"{found} is {missing}")
+        elif isinstance(source, Global):
+            self._require(f"{source.name!r} not in {self._constant(source.namespace)}")
         elif isinstance(source, Derived):
             self._require(f"{self._expression(source)} is {self._constant(MISSING)}")
         else:

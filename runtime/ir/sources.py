@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dis
-import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 
@@ -215,55 +212,6 @@ def class_entry(cls: type, name: str, *default: Any) -> Any:
     raise LookupError(name)
 
 
-def free_variables(function: Any) -> list[Source]:
-    """The sources of the variables from outside that a function names, also in functions inside it, if they exist.
-
-    What it names as an attribute of a Python module, as in `config.size`, is among them.
-    """
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    found: list[Source] = [Cell(cell, name) for name, cell in cells if not is_empty(cell)]
-    namespace = function.__globals__
-    for name, *attributes in chains_of_globals(function.__code__):
-        if name in namespace:
-            found += _along(Global(namespace, name), namespace[name], attributes)
-    return found
-
-
-def _along(source: Source, value: Any, attributes: list[str]) -> Iterator[Source]:
-    """A source, and those of the attributes that follow it as long as they are of Python modules of the user's.
-
-    The environment of the process is the user's too.
-    """
-    yield source
-    for name in attributes:
-        if not isinstance(value, types.ModuleType) or not hasattr(value, name):
-            return
-        if not is_users_name(value.__name__) and getattr(value, name) is not os.environ:
-            return
-        source, value = Attribute(source, name), getattr(value, name)
-        yield source
-
-
-@cache
-def chains_of_globals(code: types.CodeType) -> frozenset[tuple[str, ...]]:
-    """The globals that a code object, or one inside it, reads, each with the attributes that it reads of it."""
-    found: set[tuple[str, ...]] = set()
-    chain: list[str] = []
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in _READS_ATTRIBUTE and chain:
-            chain.append(instruction.argval)
-            continue
-        if chain:
-            found.add(tuple(chain))
-        chain = [instruction.argval] if instruction.opname in _READS_GLOBAL else []
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= chains_of_globals(constant)
-    return frozenset(found)
-
-
-_READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
-_READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 # Names of packages whose Python modules and classes are taken to stay as they are.
 _UNCHANGING = frozenset(sys.stdlib_module_names - {"__main__"} | {"torch", "numpy", "d2s"})
 

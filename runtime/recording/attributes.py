@@ -10,6 +10,7 @@ from d2s.runtime.ir.sources import (
     Attribute,
     ClassEntry,
     Derived,
+    Item,
     Member,
     Source,
     attributes_of,
@@ -17,6 +18,7 @@ from d2s.runtime.ir.sources import (
     is_users_name,
     owner_of,
 )
+from d2s.runtime.recording.checks import Lacks
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import attribute_source
 
@@ -32,8 +34,25 @@ def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
     for name in sorted(names):
         if name == "__dict__":
             yield Derived(source, attributes_of), own
-        elif name != "__class__":
+        elif name == "__class__":
+            yield Attribute(source, name), type(thing)
+        else:
             yield from _decided(source, thing, own, name)
+
+
+def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Found:
+    """What a class of the user's, as an object, has by the names in the code, and a check for those that it lacks."""
+    if not is_users_name(cls.__module__):
+        return
+    for name in sorted(names):
+        owner = owner_of(cls, name)
+        if owner is not None and is_users_name(owner.__module__):
+            found = class_entry(cls, name)
+            yield ClassEntry(cls, name) if hasattr(found, "__get__") else Attribute(source, name), found
+    for index, base in enumerate(cls.__mro__):
+        if is_users_name(base.__module__):
+            path = Item(Attribute(source, "__mro__"), index)
+            yield Attribute(path, "__dict__"), Lacks(names - base.__dict__.keys())
 
 
 def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,16 @@ class IsObject:
     """This very object."""
 
     thing: Any
+
+
+@dataclass(frozen=True)
+class IsFunction:
+    """This very function, with this code and these defaults, and without attributes if it had none."""
+
+    function: types.FunctionType
+    code: types.CodeType
+    defaults: Any
+    has_attributes: bool
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,13 @@ class IsMissing:
 
 
 @dataclass(frozen=True)
+class Lacks:
+    """A class that holds nothing itself by any of these names."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
 class IsEmpty:
     """A table of hooks without any."""
 
@@ -113,9 +131,9 @@ class IsSame:
     other: Source
 
 
-Check = (
-    IsValue | IsObject | IsTensor | HasForm | HasMembers | HasText | HasContents | IsSame | IsMissing | IsEmpty
-)
+# Where two places hold the same, that is no news.
+Whole = IsValue | IsObject | IsFunction | HasText | IsMissing | IsEmpty | Lacks
+Check = Whole | IsTensor | HasForm | HasMembers | HasContents | IsSame
 
 
 @dataclass(frozen=True)

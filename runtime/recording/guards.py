@@ -6,32 +6,33 @@ constant must be what they were; tensors must be of the type that they were; con
 
 from __future__ import annotations
 
+import types
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from d2s.runtime.ir.program import Input, Program, TensorType
-from d2s.runtime.ir.sources import Attribute, Constant, Global, Member, Source, prefixes, read
-from d2s.runtime.recording.attributes import looked_up
+from d2s.runtime.ir.sources import LOST, Attribute, Constant, Global, Item, Member, Source, prefixes, read
+from d2s.runtime.recording.attributes import looked_up, looked_up_in_class
 from d2s.runtime.recording.checks import (
     Check,
     Guard,
     HasForm,
-    HasText,
     IsEmpty,
     IsMissing,
     IsObject,
     IsSame,
     IsTensor,
-    IsValue,
+    Lacks,
+    Whole,
 )
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.lifting import TABLES, Reachable, class_data
+from d2s.runtime.recording.lifting import TABLES, Reachable
 from d2s.runtime.recording.reads import Reads, is_watched
+from d2s.runtime.recording.variables import named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
 # Where a module keeps its hooks: most have none.
@@ -43,68 +44,91 @@ def program_guards(
 ) -> list[Guard]:
     """The guards of a program that was captured for these arguments, which are as they were before.
 
-    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at, `reads` what it read
-    of modules.
+    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at, `reads` what it has looked up.
     """
-    found_again = (entry for entry in program.inputs if not isinstance(entry.source, Constant))
-    inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
-    found: dict[Source, Guard] = {}
-    first: dict[int, tuple[Source, Any]] = {}
-    starts = dict.fromkeys([*reachable.roots(), *(prefix for source in inputs for prefix in prefixes(source))])
-    queue = deque((source, read(source, arguments)) for source in starts)
-    while queue:
-        source, thing = queue.popleft()
-        if source in found:
-            continue
-        if id(thing) in first:
-            found[source] = Guard(source, IsSame(first[id(thing)][0]))
-            continue
-        check, inside = _check(source, thing, inputs.get(source), reads)
-        if isinstance(check, IsTensor) and id(thing) in asked_for_grad:
-            check = replace(check, has_grad=thing.grad is not None)
-        found[source] = Guard(source, check)
-        if not isinstance(check, IsValue | HasText | IsObject | IsMissing | IsEmpty) and not is_value(thing):
-            first[id(thing)] = source, thing
-        queue.extend(inside)
-    return list(found.values())
+    return _Finder(reachable, program, asked_for_grad, reads).guards(arguments)
 
 
-def _check(source: Source, thing: Any, entry: Input | None, reads: Reads) -> tuple[Check, list[tuple[Source, Any]]]:
-    """The check of one object, and what is inside it to be checked."""
-    if thing is MISSING:
-        return IsMissing(), []
-    if entry is not None and isinstance(thing, int | float):
-        return HasForm(type(thing)), []  # a number that the program takes as it comes
-    if isinstance(thing, torch.Tensor):
-        return _tensor(thing, entry), []
-    if isinstance(thing, torch.nn.Module):
-        return HasForm(type(thing)), list(looked_up(source, thing, reads.of(thing)))
-    if _is_table_of_hooks(source) and not thing:
-        return IsEmpty(), []
-    kind = kind_of(type(thing))
-    if kind is None and not is_watched(type(thing)):
-        return IsObject(thing), []
-    inside = [*_parts(source, thing), *looked_up(source, thing, reads.of(thing))]
-    return HasForm(type(thing)) if kind is None else kind.check(thing), inside
+class _Finder:
+    def __init__(self, reachable: Reachable, program: Program, asked_for_grad: set[int], reads: Reads):
+        found_again = (entry for entry in program.inputs if not isinstance(entry.source, Constant))
+        self.inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
+        self.asked_for_grad = asked_for_grad
+        self.reads = reads
+        self.roots = reachable.roots()
+        self.names = frozenset(reachable.names)
+
+    def guards(self, arguments: Mapping[str, Any]) -> list[Guard]:
+        """The guards of all that is reached from the roots and that was looked at."""
+        found: dict[Source, Guard] = {}
+        first: dict[int, tuple[Source, Any]] = {}
+        starts = dict.fromkeys([*self.roots, *(prefix for source in self.inputs for prefix in prefixes(source))])
+        queue = deque((source, _read(source, arguments)) for source in starts)
+        while queue:
+            source, thing = queue.popleft()
+            if source in found:
+                continue
+            if id(thing) in first:
+                found[source] = Guard(source, IsSame(first[id(thing)][0]))
+                continue
+            check = self._check(source, thing)
+            found[source] = Guard(source, check)
+            if not isinstance(check, Whole) and not is_value(thing):
+                first[id(thing)] = source, thing
+            if not isinstance(check, IsEmpty | Lacks):
+                queue.extend(self._inside(source, thing))
+        return list(found.values())
+
+    def _check(self, source: Source, thing: Any) -> Check:
+        """What must hold of an object itself."""
+        if thing is MISSING:
+            return IsMissing()
+        if isinstance(thing, Lacks):
+            return thing
+        if isinstance(thing, torch.Tensor):
+            return self._tensor(source, thing)
+        if isinstance(thing, int | float) and source in self.inputs:
+            return HasForm(type(thing))  # a number that the program takes as it comes
+        if _is_table_of_hooks(source) and not thing:
+            return IsEmpty()
+        kind = kind_of(type(thing))
+        if kind is not None:
+            return kind.check(thing)
+        return HasForm(type(thing)) if is_watched(type(thing)) else IsObject(thing)
+
+    def _tensor(self, source: Source, tensor: torch.Tensor) -> Check:
+        entry = self.inputs.get(source)
+        if entry is None:
+            return HasForm(type(tensor))
+        assert isinstance(entry.value.type, TensorType)
+        kind = TensorType(tensor.dtype, entry.value.type.shape, tensor.device, tensor.requires_grad)
+        is_open = None in kind.shape or tensor.layout is not torch.strided
+        has_grad = tensor.grad is not None if id(tensor) in self.asked_for_grad else None
+        return IsTensor(type(tensor), kind, None if is_open else tensor.stride(), tensor.is_leaf, has_grad)
+
+    def _inside(self, source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
+        """What is in an object that its check says nothing of."""
+        yield from self._parts(source, thing)
+        yield from looked_up(source, thing, self.reads.of(thing))
+
+    def _parts(self, source: Source, thing: Any) -> Iterable[tuple[Source, Any]]:
+        if isinstance(source, Member) and not source.table and source.name in TABLES:
+            return [(Member(source.base, source.name, name), item) for name, item in thing.items()]
+        if isinstance(thing, type):
+            return looked_up_in_class(source, thing, self.names)
+        if isinstance(thing, types.ModuleType):
+            # What the code names of a global one is among the roots.
+            is_global = source in self.roots and isinstance(source, Global | Attribute | Item)
+            return () if is_global else named_of(source, thing, self.names)
+        kind = kind_of(type(thing))
+        return () if kind is None else kind.parts(source, thing)
 
 
-def _parts(source: Source, thing: Any) -> Iterable[tuple[Source, Any]]:
-    """What is in an object; the tables of a module hold attributes."""
-    if isinstance(source, Member) and not source.table and source.name in TABLES:
-        return [(Member(source.base, source.name, name), item) for name, item in thing.items()]
-    if isinstance(thing, type):
-        return [(Attribute(source, name), item) for name, item in class_data(thing).items()]
-    kind = kind_of(type(thing))
-    return () if kind is None else kind.parts(source, thing)
-
-
-def _tensor(tensor: torch.Tensor, entry: Input | None) -> Check:
-    if entry is None:
-        return HasForm(type(tensor))
-    assert isinstance(entry.value.type, TensorType)
-    kind = TensorType(tensor.dtype, entry.value.type.shape, tensor.device, tensor.requires_grad)
-    is_open = None in kind.shape or tensor.layout is not torch.strided
-    return IsTensor(type(tensor), kind, None if is_open else tensor.stride(), tensor.is_leaf)
+def _read(source: Source, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return read(source, arguments)
+    except LOST:
+        return MISSING
 
 
 def _is_table_of_hooks(source: Source) -> bool:

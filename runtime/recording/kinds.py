@@ -84,7 +84,7 @@ TABLE = (
     Kind("members of an `Enum`", "identity", (enum.Enum,), IsObject),
     Kind("classes", "identity", (type,), IsObject),
     Kind("Python modules", "identity", (types.ModuleType,), IsObject),
-    Kind("functions", "identity, closure, defaults", (types.FunctionType,), IsObject, parts.of_function),
+    Kind("functions", "code, closure, defaults", (types.FunctionType,), parts.function, parts.of_function),
     Kind("bound methods", "function, object", (types.MethodType,), form, named("__func__", "__self__")),
     Kind("built-in functions and methods", "object, name", _BUILT_IN, parts.built_in, parts.of_built_in),
     Kind("special methods of an object", "object, name", _SPECIAL, form, named("__self__", "__name__")),

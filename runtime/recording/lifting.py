@@ -23,13 +23,13 @@ from d2s.runtime.ir.sources import (
     Member,
     Source,
     attributes_of,
-    free_variables,
     is_users_name,
     prefixes,
-    read,
 )
+from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
@@ -49,6 +49,8 @@ class Reachable:
         self._tables: dict[int, Source] = {}
         self._searched = 0
         self._roots: dict[Source, None] = {}
+        # What the code that was met can look up, by the names in it.
+        self.names: set[str] = set()
         self._keep: list[Any] = []
         self._classes: dict[type, None] = {}
         self._listeners: list[Callable[[type], None]] = []
@@ -74,22 +76,24 @@ class Reachable:
                 self.add_class(type(descriptor))
 
     def add_root(self, source: Source, value: Any) -> None:
-        """Also search from `value`."""
+        """Also search from `value`; of a place where nothing is, only that is known."""
         if source not in self._roots:
             self._roots[source] = None
-            self._search([(source, value)])
+            if value is not MISSING:
+                self._search([(source, value)])
 
     def add_function(self, function: Any) -> None:
         """Also search from the variables from outside that a function names."""
-        for source in free_variables(function):
+        for source, value in cells_of(function):
             self._note(source)
-            self.add_root(source, read(source, {}))
+            self.add_root(source, value)
+        self.add_globals(function)
 
     def add_globals(self, function: Any) -> None:
         """Also search from the globals that a function names, and from what it names of Python modules."""
-        for source in free_variables(function):
-            if not isinstance(source, Cell):
-                self.add_root(source, read(source, {}))
+        self.names |= names_in(function.__code__)
+        for source, value in globals_of(function):
+            self.add_root(source, value)
 
     def find(self, value: Any) -> Source | None:
         """The path to this very object, or None."""

@@ -6,9 +6,11 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from d2s.runtime.ir.sources import Attribute, Cell, Derived, Item, Source, is_empty
-from d2s.runtime.recording.checks import Check, HasContents, HasForm, HasMembers, IsObject
+from d2s.runtime.ir.sources import Attribute, Derived, Item, Source
+from d2s.runtime.recording.checks import Check, HasContents, HasForm, HasMembers, IsFunction, IsObject
+from d2s.runtime.recording.locations import is_left_alone
 from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.variables import cells_of
 
 Parts = Iterable[tuple[Source, Any]]
 # Told apart by their class and value alone.
@@ -80,11 +82,22 @@ def both(*given: Callable[[Source, Any], Parts]) -> Callable[[Source, Any], Part
 # ------------------------------------------------------------------ functions
 
 
+def function(thing: Any) -> Check:
+    """A function of the user's is what its code and defaults are; others are taken to stay as they are."""
+    if is_left_alone(thing.__code__):
+        return IsObject(thing)
+    return IsFunction(thing, thing.__code__, thing.__defaults__, bool(vars(thing)))
+
+
 def of_function(source: Source, function: Any) -> Iterator[tuple[Source, Any]]:
-    """The variables of outer functions, and the defaults."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
-    yield from named("__defaults__", "__kwdefaults__")(source, function)
+    """The variables of outer functions, the defaults that can change in place, and the attributes."""
+    yield from cells_of(function)
+    if not are_plain(function.__defaults__ or ()):
+        yield Attribute(source, "__defaults__"), function.__defaults__
+    if function.__kwdefaults__ or not is_left_alone(function.__code__):
+        yield Attribute(source, "__kwdefaults__"), function.__kwdefaults__
+    if vars(function) and not is_left_alone(function.__code__):
+        yield Attribute(source, "__dict__"), vars(function)
 
 
 def built_in(function: Any) -> Check:

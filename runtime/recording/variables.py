@@ -1,0 +1,105 @@
+"""Which variables from outside a function names, and which attributes its code can look up."""
+
+from __future__ import annotations
+
+import dis
+import os
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+from d2s.runtime.ir.sources import Attribute, Cell, Constant, Global, Item, Member, Source, is_empty, is_users_name
+from d2s.runtime.recording.journal import MISSING
+
+_READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+# Those of torch's and Python's modules that tests and tools put others in the place of.
+_REPLACED = (types.FunctionType, types.BuiltinFunctionType, type)
+_LOADED_MODULES = Constant(sys.modules, "sys.modules")
+
+Found = Iterator[tuple[Source, Any]]
+
+
+def cells_of(function: Any) -> Found:
+    """The variables of outer functions that a function names, also in functions inside it, if they are bound."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
+
+
+def globals_of(function: Any) -> Found:
+    """The global variables that a function names, and those of the modules that it imports; MISSING for what is none.
+
+    What it names as an attribute of a Python module, as in `config.size`, is among them.
+    """
+    namespace, code = function.__globals__, function.__code__
+    for name, *attributes in sorted(chains_of_globals(code)):
+        yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
+    for name in sorted(_imports(code) & sys.modules.keys()):
+        yield from named_of(Item(_LOADED_MODULES, name), sys.modules[name], names_in(code))
+
+
+def _along(source: Source, value: Any, attributes: list[str], code: types.CodeType) -> Found:
+    """A source, and those of the attributes that follow it as long as they are of Python modules."""
+    yield source, value
+    if not isinstance(value, types.ModuleType):
+        return
+    if not attributes:
+        yield from named_of(source, value, names_in(code))
+        return
+    name, *rest = attributes
+    for path, item in named_of(source, value, [name]):
+        yield from _along(path, item, rest, code)
+
+
+def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> Found:
+    """What the module at a path holds by some names."""
+    own = vars(module)
+    for name in sorted(names):
+        if name not in own and is_users_name(module.__name__):
+            yield Member(source, "", name), MISSING
+        elif name in own and is_known(module, own[name]):
+            yield Attribute(source, name), own[name]
+
+
+def is_known(module: types.ModuleType, item: Any) -> bool:
+    """Whether it is guarded what a module holds: all of a module of the user's, of others the functions.
+
+    The environment of the process is the user's too.
+    """
+    if is_users_name(module.__name__) or item is os.environ:
+        return True
+    return isinstance(item, (*_REPLACED, types.ModuleType))
+
+
+@cache
+def chains_of_globals(code: types.CodeType) -> frozenset[tuple[str, ...]]:
+    """The globals that a code object, or one inside it, reads, each with the attributes that it reads of it."""
+    found: set[tuple[str, ...]] = set()
+    chain: list[str] = []
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _READS_ATTRIBUTE and chain:
+            chain.append(instruction.argval)
+            continue
+        if chain:
+            found.add(tuple(chain))
+        chain = [instruction.argval] if instruction.opname in _READS_GLOBAL else []
+    return frozenset(found.union(*map(chains_of_globals, _inside(code))))
+
+
+@cache
+def names_in(code: types.CodeType) -> frozenset[str]:
+    """The names of attributes that a code object, or one inside it, can look up: also those that it has as texts."""
+    texts = {constant for constant in code.co_consts if isinstance(constant, str) and constant.isidentifier()}
+    return frozenset({*code.co_names, *texts}.union(*map(names_in, _inside(code))))
+
+
+@cache
+def _imports(code: types.CodeType) -> frozenset[str]:
+    own = {found.argval for found in dis.get_instructions(code) if found.opname == "IMPORT_NAME"}
+    return frozenset(own.union(*map(_imports, _inside(code))))
+
+
+def _inside(code: types.CodeType) -> list[types.CodeType]:
+    return [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
