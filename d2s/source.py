@@ -22,7 +22,9 @@ def function_tree(function: Any) -> FunctionNode:
         SourceError: its source can't be had, or is no longer what was compiled.
     """
     code = function.__code__
-    lines = tuple(linecache.getlines(code.co_filename, function.__globals__))
+    # From Python 3.13 on there may be a source under this name, but it need not be that of what `exec` has made.
+    is_nameless = code.co_filename == "<string>"
+    lines = () if is_nameless else tuple(linecache.getlines(code.co_filename, function.__globals__))
     if not lines:
         raise SourceError(
             f"the source of {function.__qualname__} can't be had (it was made in {code.co_filename}); "

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 
+_BY_VALUE = (bool, int, float, complex, str, bytes, tuple, frozenset, type(None))
+
+
 @dataclass(frozen=True)
 class Argument:
     """A parameter of the captured function, by name."""
@@ -109,12 +112,22 @@ class Member:
         return f"{self.base}.{self.name}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
     """`base[key]`."""
 
     base: Source
     key: Any
+
+    def __eq__(self, other: object) -> bool:
+        # Only of what tells itself apart by its value: tensors, too, are keys.
+        if not isinstance(other, Item) or self.base != other.base:
+            return False
+        one, two = self.key, other.key
+        return one is two or (isinstance(one, _BY_VALUE) and type(one) is type(two) and one == two)
+
+    def __hash__(self) -> int:
+        return hash((self.base, self.key))
 
     def __str__(self) -> str:
         return f"{self.base}[{self.key!r}]"

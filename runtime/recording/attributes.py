@@ -35,7 +35,8 @@ def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
         if name == "__dict__":
             yield Derived(source, attributes_of), own
         elif name == "__class__":
-            yield Attribute(source, name), type(thing)
+            if is_users_name(type(thing).__module__):
+                yield Attribute(source, name), type(thing)
         else:
             yield from _decided(source, thing, own, name)
 
@@ -91,7 +92,8 @@ def _of_class(source: Source, thing: Any, of_class: Any, name: str) -> Found:
         return
     if hasattr(thing, "__dict__"):
         yield Member(source, "", name), MISSING
-    yield ClassEntry(type(thing), name), of_class
+    if owner is not None or is_users_name(type(thing).__module__):
+        yield ClassEntry(type(thing), name), of_class
     fallback = class_entry(type(thing), "__getattr__", MISSING)
     if of_class is MISSING and fallback is not MISSING:
         yield ClassEntry(type(thing), "__getattr__"), fallback

@@ -14,7 +14,18 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.program import Input, Program, TensorType
-from d2s.runtime.ir.sources import LOST, Attribute, Constant, Global, Item, Member, Source, prefixes, read
+from d2s.runtime.ir.sources import (
+    LOST,
+    Attribute,
+    Constant,
+    Global,
+    Item,
+    Member,
+    Source,
+    attributes_of,
+    prefixes,
+    read,
+)
 from d2s.runtime.recording.attributes import looked_up, looked_up_in_class
 from d2s.runtime.recording.checks import (
     Check,
@@ -109,7 +120,12 @@ class _Finder:
     def _inside(self, source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
         """What is in an object that its check says nothing of."""
         yield from self._parts(source, thing)
-        yield from looked_up(source, thing, self.reads.of(thing))
+        yield from looked_up(source, thing, self._names(thing))
+
+    def _names(self, thing: Any) -> set[str]:
+        """The names looked up in an object; of what users put on a tensor those that are in the code."""
+        found = self.reads.of(thing)
+        return found | (self.names & attributes_of(thing).keys()) if isinstance(thing, torch.Tensor) else found
 
     def _parts(self, source: Source, thing: Any) -> Iterable[tuple[Source, Any]]:
         if isinstance(source, Member) and not source.table and source.name in TABLES:

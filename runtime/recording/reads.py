@@ -59,6 +59,7 @@ class Reads:
                     return
                 stack.enter_context(replaced(cls, "__getattribute__", self._noting(usual, is_at_work)))
 
+            stack.enter_context(replaced(torch.Tensor, "__getattr__", self._noting_absent(is_at_work)))
             watch(torch.nn.Module)
             stack.enter_context(reachable.telling_of_classes(watch))
             yield
@@ -78,6 +79,16 @@ class Reads:
 
         noting.d2s_notes = True  # type: ignore[attr-defined]
         return noting
+
+    def _noting_absent(self, is_at_work: Callable[[], bool]) -> Any:
+        """A `__getattr__` of tensors, which have none: it notes what users look for and have not put there."""
+
+        def absent(tensor: Any, name: str) -> Any:
+            if not name.startswith("__") and is_at_work() and not is_own(asking_code().co_filename):
+                self.note_location(AttributeLocation(tensor, name))
+            raise AttributeError(f"{type(tensor).__name__!r} object has no attribute {name!r}")
+
+        return absent
 
 
 def is_watched(cls: type) -> bool:

@@ -24,8 +24,14 @@ Found = Iterator[tuple[Source, Any]]
 
 def cells_of(function: Any) -> Found:
     """The variables of outer functions that a function names, also in functions inside it, if they are bound."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    yield from ((Cell(cell, name), cell.cell_contents) for name, cell in cells if not is_empty(cell))
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if not is_empty(cell) and not is_own_module(cell.cell_contents):
+            yield Cell(cell, name), cell.cell_contents
+
+
+def is_own_module(thing: Any) -> bool:
+    """Whether this is a module of ours, such as that of the operators, which rewritten code names."""
+    return isinstance(thing, types.ModuleType) and thing.__name__.startswith("d2s.")
 
 
 def globals_of(function: Any) -> Found:
@@ -42,6 +48,8 @@ def globals_of(function: Any) -> Found:
 
 def _along(source: Source, value: Any, attributes: list[str], code: types.CodeType) -> Found:
     """A source, and those of the attributes that follow it as long as they are of Python modules."""
+    if is_own_module(value):
+        return
     yield source, value
     if not isinstance(value, types.ModuleType):
         return
