@@ -21,6 +21,7 @@ from d2s.runtime.ir.sources import (
     Global,
     Item,
     Member,
+    Setting,
     Source,
     class_entry,
     read,
@@ -120,6 +121,8 @@ class _Printer:
                 return f"{self._constant(function)}({self.path(base)})"
             case ClassEntry(owner, name):
                 return self._class_entry(owner, name)
+            case Setting(function, args):
+                return f"{self._constant(function)}({', '.join(map(self._constant, args))})"
         raise AssertionError(f"{source} is no parameter")
 
     def _class_entry(self, cls: type, name: str) -> str:

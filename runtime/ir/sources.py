@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-
 _BY_VALUE = (bool, int, float, complex, str, bytes, tuple, frozenset, type(None))
 
 
@@ -155,7 +154,20 @@ class ClassEntry:
         return f"{self.owner.__qualname__}.{self.name}"
 
 
-Source = Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item | Derived | ClassEntry
+@dataclass(frozen=True)
+class Setting:
+    """What a function tells of the surroundings, such as a setting of torch."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{getattr(self.function, '__name__', self.function)}({', '.join(map(repr, self.args))})"
+
+
+Source = (
+    Argument | Constant | Global | Cell | ContextValue | Attribute | Member | Item | Derived | ClassEntry | Setting
+)
 
 
 # What reading raises where there is no such object any more.
@@ -189,6 +201,8 @@ def read(source: Source, arguments: Mapping[str, Any]) -> Any:
             return function(read(base, arguments))
         case ClassEntry(owner, name):
             return class_entry(owner, name)
+        case Setting(function, args):
+            return function(*args)
 
 
 def prefixes(source: Source) -> list[Source]:

@@ -41,6 +41,7 @@ from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.surroundings import asking, is_asking
 from d2s.runtime.recording.texts import TEXT_METHODS
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 
@@ -89,6 +90,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
+    if is_asking(function):
+        return asking(recorder.reachable, function)
     if is_numpys(function):
         known = _left(function, of_c) if isinstance(function, C_FUNCTIONS) else function
         return REPLACEMENTS.get(function) or of_numpy(recorder, function, known)

@@ -25,6 +25,7 @@ from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.recorder import Recorder
 from d2s.runtime.recording.regions import RecordAgain, record_region
 from d2s.runtime.recording.rules import RULES
+from d2s.runtime.recording.surroundings import note_devices
 
 Convert = Callable[[Any], Any]
 
@@ -59,6 +60,7 @@ def capture(
     """
     refuse_coroutine(function)
     reachable = Reachable()
+    note_devices(reachable)
     for parameter, value in bound.arguments.items():
         reachable.add_root(Argument(parameter), value)
     reachable.add_function(function)

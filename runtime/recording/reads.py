@@ -12,7 +12,7 @@ import torch
 from d2s.runtime.ir.sources import attributes_of
 from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
 from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
-from d2s.runtime.recording.locations import asking_code, is_own
+from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
 from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -84,7 +84,7 @@ class Reads:
         """A `__getattr__` of tensors, which have none: it notes what users look for and have not put there."""
 
         def absent(tensor: Any, name: str) -> Any:
-            if not name.startswith("__") and is_at_work() and not is_own(asking_code().co_filename):
+            if not name.startswith("__") and is_at_work() and not is_left_alone(asking_code()):
                 self.note_location(AttributeLocation(tensor, name))
             raise AttributeError(f"{type(tensor).__name__!r} object has no attribute {name!r}")
 

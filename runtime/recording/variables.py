@@ -10,8 +10,20 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from d2s.runtime.ir.sources import Attribute, Cell, Constant, Global, Item, Member, Source, is_empty, is_users_name
+from d2s.runtime.ir.sources import (
+    Attribute,
+    Cell,
+    Constant,
+    Global,
+    Item,
+    Member,
+    Source,
+    class_entry,
+    is_empty,
+    is_users_name,
+)
 from d2s.runtime.recording.journal import MISSING
+from d2s.runtime.torch_internals.modes import SETTING
 
 _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
@@ -65,7 +77,9 @@ def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> 
     """What the module at a path holds by some names."""
     own = vars(module)
     for name in sorted(names):
-        if name not in own and is_users_name(module.__name__):
+        if isinstance(class_entry(type(module), name, None), SETTING):
+            yield Attribute(source, name), getattr(module, name)
+        elif name not in own and is_users_name(module.__name__):
             yield Member(source, "", name), MISSING
         elif name in own and is_known(module, own[name]):
             yield Attribute(source, name), own[name]

@@ -11,6 +11,8 @@ import torch
 from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import forward_ad
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _disable_current_modes
 
 from d2s.runtime.ir.modes import Autocast, Modes
@@ -61,9 +63,30 @@ def without_recording() -> Any:
     return torch._C.DisableTorchFunction()
 
 
+# A setting of torch that is an attribute of a module, such as `torch.backends.cudnn.benchmark`.
+SETTING = torch.backends.ContextProp
+
+# How many modes see calls of torch's functions: quicker to ask than which they are.
+count_of_function_modes = _len_torch_function_stack
+
+
+def default_devices() -> tuple[str, ...]:
+    """The devices that were entered, or set, as those of new tensors, the outermost first."""
+    return tuple(str(mode.device) for mode in _get_current_function_mode_stack() if type(mode) is DeviceContext)
+
+
 def is_transforming() -> bool:
     """Whether tensors stand for others: in a transform such as vmap, a mode such as that of fakes, or a trace."""
-    return peek_interpreter_stack() is not None or _len_torch_dispatch_stack() > 0 or _is_tracing()
+    return (
+        peek_interpreter_stack() is not None
+        or _len_torch_dispatch_stack() > 0
+        or _is_tracing()
+        or (_len_torch_function_stack() > 0 and _is_in_mode_of_users())
+    )
+
+
+def _is_in_mode_of_users() -> bool:
+    return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
 
 
 def is_watched() -> bool:
