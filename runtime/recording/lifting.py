@@ -218,11 +218,11 @@ def attribute_source(base: Source, owner: Any, name: str) -> Source:
     """The path to an attribute of the object at `base`."""
     if isinstance(owner, torch.nn.Module):
         own = attributes_of(owner)
+        if name in own:
+            return Member(base, "", name)
         for table in TABLES:
             if name in own.get(table, {}):
                 return Member(base, table, name)
-        if name in own:
-            return Member(base, "", name)
     return Attribute(base, name)
 
 

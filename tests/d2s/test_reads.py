@@ -1,0 +1,345 @@
+"""Whatever a recording reads is guarded: each kind of object, changed between calls, gives eager's new answer."""
+
+from __future__ import annotations
+
+import argparse
+import array
+import collections
+import enum
+import functools
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import d2s
+
+X = torch.tensor([1.0, 2.0])
+
+Case = tuple[str, Callable[[torch.Tensor], Any], Callable[[], Any], Callable[[], Any]]
+
+
+class Plain:
+    def __init__(self, k: Any = 2.0) -> None:
+        self.k = k
+
+    def step(self, x):
+        return x + self.k
+
+    @property
+    def twice(self):
+        return 2 * self.k
+
+    @staticmethod
+    def flat(x):
+        return x - 1
+
+    @classmethod
+    def made(cls, x):
+        return x * 3
+
+
+class Slotted:
+    __slots__ = ("k", "other")
+
+    def __init__(self) -> None:
+        self.k = 2.0
+
+
+class Lazy:
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return 3.0
+
+
+class Counting(dict):
+    factor = 1.0
+
+
+@dataclass(slots=True)
+class Data:
+    k: float = 2.0
+
+
+class Kind(enum.Enum):
+    A = 1
+
+
+class Descriptor:
+    def __init__(self) -> None:
+        self.k = 2.0
+
+    def __get__(self, instance, owner):
+        return self.k
+
+
+class Described:
+    d = Descriptor()
+
+
+def reset(owner: Any, name: str, value: Any) -> Callable[[], Any]:
+    return lambda: setattr(owner, name, value)
+
+
+def drop(owner: Any, name: str) -> Callable[[], Any]:
+    return lambda: delattr(owner, name)
+
+
+def attributes() -> Iterator[Case]:
+    for thing in (Plain(), Slotted(), Data(), types.SimpleNamespace(k=2.0), argparse.Namespace(k=2.0), Described()):
+        thing.k = 2.0
+        yield type(thing).__name__, lambda x, o=thing: x * o.k, reset(thing, "k", 5.0), reset(thing, "k", 2.0)
+        held = [thing]
+        yield (
+            f"{type(thing).__name__} in a list",
+            lambda x, h=held: x * h[0].k,
+            reset(thing, "k", 5.0),
+            reset(thing, "k", 2.0),
+        )
+    for thing in (Plain(), types.SimpleNamespace(), torch.nn.Module(), torch.ones(1), type("T", (), {})):
+        changes = reset(thing, "late", 5.0), drop(thing, "late")
+        name = type(thing).__name__
+        yield f"hasattr of {name}", lambda x, o=thing: x * 2 if hasattr(o, "late") else x, *changes
+        yield f"default of {name}", lambda x, o=thing: x * getattr(o, "late", 3.0), *changes
+    slotted, lazy, local = Slotted(), Lazy(), threading.local()
+    local.k = 2.0
+    yield (
+        "an empty slot",
+        lambda x: x * getattr(slotted, "other", 1.0),
+        reset(slotted, "other", 4.0),
+        drop(slotted, "other"),
+    )
+    yield "__getattr__", lambda x: x * lazy.k, reset(lazy, "k", 5.0), drop(lazy, "k")
+    yield "threading.local", lambda x: x * local.k, reset(local, "k", 5.0), reset(local, "k", 2.0)
+    described = Described()
+    yield (
+        "a descriptor",
+        lambda x: x * described.d,
+        reset(Described.__dict__["d"], "k", 5.0),
+        reset(Described.__dict__["d"], "k", 2.0),
+    )
+    Kind.A.k = 2.0  # type: ignore[attr-defined]
+    yield "a member of an Enum", lambda x: x * Kind.A.k, reset(Kind.A, "k", 5.0), reset(Kind.A, "k", 2.0)  # type: ignore[attr-defined]
+    tagged = torch.ones(2)
+    tagged.k = 2.0  # type: ignore[attr-defined]
+    yield "a tensor's attribute", lambda x: x * tagged.k, reset(tagged, "k", 5.0), reset(tagged, "k", 2.0)  # type: ignore[attr-defined]
+    plain = Plain()
+    yield "vars", lambda x: x * len(vars(plain)), reset(plain, "late", 1), drop(plain, "late")
+
+
+def helper(x):
+    return x * 10
+
+
+helper.k = 2.0  # type: ignore[attr-defined]
+
+
+def defaulted(x, k=2.0, *, bias=1.0):
+    return x * k + bias
+
+
+def code() -> Iterator[Case]:
+    model, step, flat, twice = Plain(), Plain.step, Plain.__dict__["flat"], Plain.twice
+    yield "a method", lambda x: model.step(x), reset(Plain, "step", lambda self, x: x + 7), reset(Plain, "step", step)
+    yield "a hidden method", lambda x: model.step(x), reset(model, "step", lambda x: x + 9), drop(model, "step")
+    yield (
+        "a property",
+        lambda x: x * model.twice,
+        reset(Plain, "twice", property(lambda self: 3)),
+        reset(Plain, "twice", twice),
+    )
+    yield (
+        "a static method",
+        lambda x: model.flat(x),
+        reset(Plain, "flat", staticmethod(lambda x: x - 9)),
+        reset(Plain, "flat", flat),
+    )
+    made = Plain.__dict__["made"]
+    yield (
+        "a class method",
+        lambda x: Plain.made(x),
+        reset(Plain, "made", classmethod(lambda c, x: x * 4)),
+        reset(Plain, "made", made),
+    )
+    yield (
+        "code",
+        lambda x: helper(x),
+        reset(helper, "__code__", (lambda x: x * 99).__code__),
+        reset(helper, "__code__", helper.__code__),
+    )
+    yield (
+        "defaults",
+        lambda x: defaulted(x),
+        reset(defaulted, "__defaults__", (5.0,)),
+        reset(defaulted, "__defaults__", (2.0,)),
+    )
+    named = {"bias": 1.0}
+    yield (
+        "named defaults",
+        lambda x: defaulted(x),
+        reset(defaulted, "__kwdefaults__", {"bias": 2.0}),
+        reset(defaulted, "__kwdefaults__", named),
+    )
+    yield "an attribute of a function", lambda x: x * helper.k, reset(helper, "k", 5.0), reset(helper, "k", 2.0)  # type: ignore[attr-defined]
+    bound, other = Plain().step, Plain(5.0)
+    box = [bound]
+    yield (
+        "a bound method",
+        lambda x: box[0](x),
+        lambda: box.__setitem__(0, other.step),
+        lambda: box.__setitem__(0, bound),
+    )
+    relu, linear = torch.nn.functional.relu, torch.nn.Linear.forward
+    F, layer = torch.nn.functional, torch.nn.Linear(2, 2)
+    yield (
+        "a function of torch's",
+        lambda x: torch.nn.functional.relu(x),
+        reset(F, "relu", lambda x: x * 50),
+        reset(F, "relu", relu),
+    )
+    yield (
+        "a method of torch's",
+        lambda x: layer(x),
+        reset(torch.nn.Linear, "forward", lambda s, x: x),
+        reset(torch.nn.Linear, "forward", linear),
+    )
+    net = torch.nn.Sequential(layer)
+    hide = lambda: net.__dict__.__setitem__("0", torch.nn.Identity())
+    yield "a hidden submodule", lambda x: getattr(net, "0")(x), hide, lambda: net.__dict__.pop("0")
+
+
+def containers() -> Iterator[Case]:
+    numbers = {1, 2}
+    yield "a set", lambda x: x * 2 if 2 in numbers else x, lambda: numbers.remove(2), lambda: numbers.add(2)
+    thing = Plain()
+    change, back = reset(thing, "k", 5.0), reset(thing, "k", 2.0)
+    for name, held in (("set", {thing}), ("keys", {thing: 1})):
+        yield f"in a {name}", lambda x, held=held: x * sum(one.k for one in held), change, back
+    reference, partial = weakref.ref(thing), functools.partial(lambda o, x: x * o.k, thing)
+    objects = np.array([thing], dtype=object)
+    yield "a weak reference", lambda x: x * reference().k, change, back
+    yield "a partial", lambda x: partial(x), change, back
+    yield "an array of objects", lambda x: x * objects[0].k, change, back
+    table: dict[str, float] = {"k": 2.0}
+    values, items, read = table.values(), table.items(), types.MappingProxyType(table)
+    get = table.get
+    change, back = (lambda: table.update(k=5.0)), (lambda: table.update(k=2.0))
+    yield "values of a dict", lambda x: x * sum(values), change, back
+    yield "items of a dict", lambda x: x * sum(v for _, v in items), change, back
+    yield "a proxy", lambda x: x * read["k"], change, back
+    yield "a built-in method", lambda x: x * get("k"), change, back
+    ordered, user = collections.OrderedDict(a=1.0, b=2.0), collections.UserDict(a=1.0)
+    last = lambda x: x * list(ordered.values())[-1]
+    yield "the order of keys", last, lambda: ordered.move_to_end("a"), lambda: ordered.move_to_end("b")
+    yield "a UserDict", lambda x: x * user.get("b", 3.0), lambda: user.update(b=7.0), lambda: user.pop("b")
+    counter, counting = collections.Counter("ab"), Counting(k=1.0)
+    yield "a Counter", lambda x: x * counter["a"], lambda: counter.update("a"), lambda: counter.subtract("a")
+    yield (
+        "a subclass of dict",
+        lambda x: x * counting.factor,
+        reset(counting, "factor", 3.0),
+        drop(counting, "factor"),
+    )
+    missing: Any = collections.defaultdict(lambda: 2.0)
+    yield (
+        "a factory",
+        lambda x: x * dict(missing).get("a", missing.default_factory()),
+        reset(missing, "default_factory", lambda: 3.0),
+        lambda: None,
+    )
+    row = collections.deque([1.0, 2.0])
+    yield "a deque", lambda x: x * row[0], lambda: row.rotate(), lambda: row.rotate()
+    block = array.array("d", [2.0])
+    yield "an array", lambda x: x * block[0], lambda: block.__setitem__(0, 5.0), lambda: block.__setitem__(0, 2.0)
+
+
+CASES = [*attributes(), *code(), *containers()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_a_change_is_seen(case: Case) -> None:
+    _, function, change, back = case
+    static = d2s.to_static(function, full_graph=True)
+    before = function(X)
+    assert torch.equal(static(X), before) and torch.equal(static(X), before)
+    assert len(static.programs) == 1
+    try:
+        change()
+        assert not torch.equal(function(X), before)
+        assert torch.equal(static(X), function(X))
+    finally:
+        back()
+    assert torch.equal(static(X), function(X))
+
+
+def test_nothing_is_captured_anew_for_what_was_not_read() -> None:
+    thing = Plain()
+    static = d2s.to_static(lambda x: x * thing.k, full_graph=True)
+    static(X)
+    thing.unread = 1  # type: ignore[attr-defined]
+    Plain.unread = 2  # type: ignore[attr-defined]
+    assert torch.equal(static(X), X * 2) and len(static.programs) == 1
+
+
+PAIRS: dict[str, tuple[Callable[..., Any], Any, Any]] = {
+    "a set": (lambda x, v: x * 2 if 2 in v else x, {1, 2}, {1, 3}),
+    "a frozenset": (lambda x, v: x * 2 if 2 in v else x, frozenset({1, 2}), frozenset({1, 3})),
+    "a slice": (lambda x, v: x[v], slice(0, 1), slice(1, 2)),
+    "a range": (lambda x, v: x * sum(v), range(3), range(4)),
+    "a method of a tensor": (lambda x, v: v(x, x), torch.Tensor.add, torch.Tensor.mul),
+    "a method of a text": (lambda x, v: x * ("A" == v("a")), str.upper, str.lower),
+    "a layout": (lambda x, v: x if v is torch.strided else -x, torch.strided, torch.sparse_coo),
+    "a scalar of numpy's": (lambda x, v: x * float(v), np.float32(2), np.float32(3)),
+    "finfo": (lambda x, v: x * v.bits, torch.finfo(torch.float32), torch.finfo(torch.float16)),
+    "a partial": (
+        lambda x, v: v(x),
+        functools.partial(torch.mul, other=2.0),
+        functools.partial(torch.mul, other=5.0),
+    ),
+    "an exception": (lambda x, v: x * v.args[0], ValueError(2.0), ValueError(5.0)),
+    "a type with arguments": (lambda x, v: x if v == list[int] else -x, list[int], list[str]),
+    "a union": (lambda x, v: x if v == int | str else -x, int | str, int | float),
+    "keys of other classes": (lambda x, v: x * 2 if type(next(iter(v))) is int else x, {1: 2}, {True: 2}),
+    "a complex number": (lambda x, v: x * v.imag, 1 + 2j, 1 + 5j),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_another_argument_is_another_signature(name: str) -> None:
+    function, *values = PAIRS[name]
+    static = d2s.to_static(function, full_graph=True)
+    for value in [*values, *values]:
+        assert torch.equal(static(X, value), function(X, value))
+    assert len(static.programs) == 2
+
+
+def test_the_default_device() -> None:
+    static = d2s.to_static(lambda x: x * 2 if torch.zeros(1).is_meta else x - 1, full_graph=True)
+    assert torch.equal(static(X), X - 1)
+    with torch.device("meta"):
+        assert torch.equal(static(X), X * 2)
+    assert torch.equal(static(X), X - 1) and len(static.programs) == 2
+
+
+def test_settings_of_torch() -> None:
+    def asks(x):
+        if torch.are_deterministic_algorithms_enabled():
+            x = x * 3
+        return x * 5 if torch.backends.cudnn.benchmark else x
+
+    static = d2s.to_static(asks, full_graph=True)
+    assert torch.equal(static(X), X)
+    with torch.backends.cudnn.flags(benchmark=True):
+        assert torch.equal(static(X), X * 5)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.equal(static(X), X * 3)
+    finally:
+        torch.use_deterministic_algorithms(False)
