@@ -118,9 +118,7 @@ class Programs:
             raise self._refused(own_failure(error)) from error
         inputs = executable.inputs_for(*bound.arguments.values())
         if inputs is None:
-            raise self._refused(
-                CaptureError("D2S502", "the arguments can't be told apart by guards", "use plain containers")
-            )
+            raise self._refused(own_failure(VerificationError("a program is not for what it was captured for")))
         self.executables.append(executable)
         tell(self.function, executable)
         return executable, inputs

@@ -205,6 +205,10 @@ class _Printer:
             self._require(f"type({name}) is {type(value).__name__} and repr({name}) == {repr(value)!r}")
         elif type(value) in (int, str):
             self._require(f"type({name}) is {type(value).__name__} and {name} == {value!r}")
+        elif isinstance(value, int | str | bytes | float | complex):
+            # A class of the user's may have an `__eq__` of its own.
+            plain = next(kind for kind in (int, str, bytes, float, complex) if isinstance(value, kind)).__repr__
+            self._of_class(name, type(value), f"{self._constant(plain)}({name}) == {plain(value)!r}")
         else:
             self._of_class(name, type(value), f"{name} == {self._constant(value)}")
 

@@ -19,6 +19,7 @@ _FOR_THE_USER = (
     f"{RUNTIME_FOLDER}operators/",
     f"{RUNTIME_FOLDER}recording/numbers.py",
     f"{RUNTIME_FOLDER}recording/attempts.py",
+    f"{RUNTIME_FOLDER}recording/reads.py",
 )
 
 

@@ -91,7 +91,7 @@ def test_gradients_asked_for_otherwise():
 
 def test_a_call_that_no_program_is_for():
     module, _ = pair()
-    with pytest.raises(d2s.D2SError, match=r"only for x: float32\[5, 4\], the module in training mode"):
+    with pytest.raises(d2s.D2SError, match=r"only for x: float32\[5, 4\], self.norm in training mode"):
         module.eval()(torch.randn(5, 4))
     with pytest.raises(d2s.D2SError, match="no program"):
         module.train()(torch.randn(6, 4))
