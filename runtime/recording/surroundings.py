@@ -12,7 +12,7 @@ from d2s.runtime.ir.sources import Setting
 from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
-from d2s.runtime.torch_internals.modes import count_of_function_modes, default_devices
+from d2s.runtime.torch_internals.modes import default_devices
 
 _ASKING = ("get_", "is_", "are_", "has_")
 # What is a mode of the program, and what never changes in a process.
@@ -33,10 +33,7 @@ _FOLLOWED = frozenset(
 
 def note_devices(reachable: Reachable) -> None:
     """The devices of new tensors always matter: call this outside of a recording."""
-    count = count_of_function_modes()
-    reachable.add_root(Setting(count_of_function_modes), count)
-    if count:
-        reachable.add_root(Setting(default_devices), default_devices())
+    reachable.add_root(Setting(default_devices), default_devices())
 
 
 def is_asking(function: Any) -> bool:

@@ -66,13 +66,11 @@ def without_recording() -> Any:
 # A setting of torch that is an attribute of a module, such as `torch.backends.cudnn.benchmark`.
 SETTING = torch.backends.ContextProp
 
-# How many modes see calls of torch's functions: quicker to ask than which they are.
-count_of_function_modes = _len_torch_function_stack
-
-
-def default_devices() -> tuple[str, ...]:
-    """The devices that were entered, or set, as those of new tensors, the outermost first."""
-    return tuple(str(mode.device) for mode in _get_current_function_mode_stack() if type(mode) is DeviceContext)
+def default_devices() -> str:
+    """The devices that were entered, or set, as those of new tensors, the outermost first; mostly none."""
+    if _len_torch_function_stack() == 0:
+        return ""
+    return " ".join(str(mode.device) for mode in _get_current_function_mode_stack() if type(mode) is DeviceContext)
 
 
 def is_transforming() -> bool:
@@ -86,7 +84,9 @@ def is_transforming() -> bool:
 
 
 def _is_in_mode_of_users() -> bool:
-    return any(type(mode) is not DeviceContext for mode in _get_current_function_mode_stack())
+    """Whether one of the modes that see calls is of the user's, which may do anything with them."""
+    kinds = map(type, _get_current_function_mode_stack())
+    return any(kind is not DeviceContext and not kind.__module__.startswith("d2s.") for kind in kinds)
 
 
 def is_watched() -> bool:
