@@ -102,7 +102,7 @@ class _Finder:
             return HasForm(type(thing))  # a number that the program takes as it comes
         if _is_table_of_hooks(source) and not thing:
             return IsEmpty()
-        kind = kind_of(type(thing))
+        kind = kind_of(thing)
         if kind is not None:
             return kind.check(thing)
         return HasForm(type(thing)) if is_watched(type(thing)) else IsObject(thing)
@@ -136,7 +136,7 @@ class _Finder:
             # What the code names of a global one is among the roots.
             is_global = source in self.roots and isinstance(source, Global | Attribute | Item)
             return () if is_global else named_of(source, thing, self.names)
-        kind = kind_of(type(thing))
+        kind = kind_of(thing)
         return () if kind is None else kind.parts(source, thing)
 
 

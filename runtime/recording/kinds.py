@@ -71,7 +71,7 @@ _DESCRIPTORS = (
     classmethod,
     types.CodeType,
 )
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MAPPINGS = (dict, types.MappingProxyType)
 _NAMESPACES = (types.SimpleNamespace, threading.local)
@@ -119,9 +119,14 @@ TABLE = (
 )
 
 
+def kind_of(thing: Any) -> Kind | None:
+    """The row for an object; None if there is none."""
+    cls: Any = type(thing)
+    return _kind_of(cls)
+
+
 @cache
-def kind_of(cls: type) -> Kind | None:
-    """The row for objects of a class; None if there is none."""
+def _kind_of(cls: Any) -> Kind | None:
     bases = {base: f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__}
     for kind in TABLE:
         if any(base in kind.classes or name in kind.classes for base, name in bases.items()):
@@ -131,5 +136,5 @@ def kind_of(cls: type) -> Kind | None:
 
 def is_value(thing: Any) -> bool:
     """Whether nothing is in an object, and it can be told apart by its class and value."""
-    kind = kind_of(type(thing))
+    kind = kind_of(thing)
     return kind is not None and kind.check in (IsValue, _text)

@@ -148,7 +148,7 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
         return
     if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(value):
         return
-    own, kind = attributes_of(value), kind_of(type(value))
+    own, kind = attributes_of(value), kind_of(value)
     if isinstance(value, torch.nn.Module):
         for table in TABLES:
             yield from ((Member(source, table, name), item) for name, item in own.get(table, {}).items())

@@ -72,6 +72,9 @@ class Kind(enum.Enum):
     A = 1
 
 
+member: Any = Kind.A
+
+
 class Descriptor:
     def __init__(self) -> None:
         self.k = 2.0
@@ -92,22 +95,49 @@ def drop(owner: Any, name: str) -> Callable[[], Any]:
     return lambda: delattr(owner, name)
 
 
-def attributes() -> Iterator[Case]:
-    for thing in (Plain(), Slotted(), Data(), types.SimpleNamespace(k=2.0), argparse.Namespace(k=2.0), Described()):
+def reads_k(thing: Any) -> Any:
+    return lambda x: x * thing.k
+
+
+def reads_first_k(held: Any) -> Any:
+    return lambda x: x * held[0].k
+
+
+def sums_k(held: Any) -> Any:
+    return lambda x: x * sum(one.k for one in held)
+
+
+def asks_for_late(thing: Any) -> Any:
+    return lambda x: x * 2 if hasattr(thing, "late") else x
+
+
+def late_or_default(thing: Any) -> Any:
+    return lambda x: x * getattr(thing, "late", 3.0)
+
+
+def holders() -> list[Any]:
+    """Objects that keep attributes each in their way, with 2.0 as `k`."""
+    found: list[Any] = [Plain(), Slotted(), Data(), types.SimpleNamespace(), argparse.Namespace(), Described()]
+    for thing in found:
         thing.k = 2.0
-        yield type(thing).__name__, lambda x, o=thing: x * o.k, reset(thing, "k", 5.0), reset(thing, "k", 2.0)
+    return found
+
+
+def attributes() -> Iterator[Case]:
+    for thing in holders():
+        yield type(thing).__name__, reads_k(thing), reset(thing, "k", 5.0), reset(thing, "k", 2.0)
         held = [thing]
         yield (
             f"{type(thing).__name__} in a list",
-            lambda x, h=held: x * h[0].k,
+            reads_first_k(held),
             reset(thing, "k", 5.0),
             reset(thing, "k", 2.0),
         )
-    for thing in (Plain(), types.SimpleNamespace(), torch.nn.Module(), torch.ones(1), type("T", (), {})):
+    for thing in (Plain(), types.SimpleNamespace(), torch.nn.Module(), torch.ones(1), type("T", (), {})):  # type: Any
         changes = reset(thing, "late", 5.0), drop(thing, "late")
         name = type(thing).__name__
-        yield f"hasattr of {name}", lambda x, o=thing: x * 2 if hasattr(o, "late") else x, *changes
-        yield f"default of {name}", lambda x, o=thing: x * getattr(o, "late", 3.0), *changes
+        yield f"hasattr of {name}", asks_for_late(thing), *changes
+        yield f"default of {name}", late_or_default(thing), *changes
     slotted, lazy, local = Slotted(), Lazy(), threading.local()
     local.k = 2.0
     yield (
@@ -125,11 +155,11 @@ def attributes() -> Iterator[Case]:
         reset(Described.__dict__["d"], "k", 5.0),
         reset(Described.__dict__["d"], "k", 2.0),
     )
-    Kind.A.k = 2.0  # type: ignore[attr-defined]
-    yield "a member of an Enum", lambda x: x * Kind.A.k, reset(Kind.A, "k", 5.0), reset(Kind.A, "k", 2.0)  # type: ignore[attr-defined]
-    tagged = torch.ones(2)
-    tagged.k = 2.0  # type: ignore[attr-defined]
-    yield "a tensor's attribute", lambda x: x * tagged.k, reset(tagged, "k", 5.0), reset(tagged, "k", 2.0)  # type: ignore[attr-defined]
+    member.k = 2.0
+    yield "a member of an Enum", lambda x: x * member.k, reset(member, "k", 5.0), reset(member, "k", 2.0)
+    tagged: Any = torch.ones(2)
+    tagged.k = 2.0
+    yield "a tensor's attribute", lambda x: x * tagged.k, reset(tagged, "k", 5.0), reset(tagged, "k", 2.0)
     plain = Plain()
     yield "vars", lambda x: x * len(vars(plain)), reset(plain, "late", 1), drop(plain, "late")
 
@@ -138,7 +168,8 @@ def helper(x):
     return x * 10
 
 
-helper.k = 2.0  # type: ignore[attr-defined]
+marked: Any = helper
+marked.k = 2.0
 
 
 def defaulted(x, k=2.0, *, bias=1.0):
@@ -187,7 +218,7 @@ def code() -> Iterator[Case]:
         reset(defaulted, "__kwdefaults__", {"bias": 2.0}),
         reset(defaulted, "__kwdefaults__", named),
     )
-    yield "an attribute of a function", lambda x: x * helper.k, reset(helper, "k", 5.0), reset(helper, "k", 2.0)  # type: ignore[attr-defined]
+    yield "an attribute of a function", lambda x: x * marked.k, reset(helper, "k", 5.0), reset(helper, "k", 2.0)
     bound, other = Plain().step, Plain(5.0)
     box = [bound]
     yield (
@@ -221,8 +252,9 @@ def containers() -> Iterator[Case]:
     thing = Plain()
     change, back = reset(thing, "k", 5.0), reset(thing, "k", 2.0)
     for name, held in (("set", {thing}), ("keys", {thing: 1})):
-        yield f"in a {name}", lambda x, held=held: x * sum(one.k for one in held), change, back
-    reference, partial = weakref.ref(thing), functools.partial(lambda o, x: x * o.k, thing)
+        yield f"in a {name}", sums_k(held), change, back
+    reference: Any = weakref.ref(thing)
+    partial = functools.partial(lambda o, x: x * o.k, thing)
     objects = np.array([thing], dtype=object)
     yield "a weak reference", lambda x: x * reference().k, change, back
     yield "a partial", lambda x: partial(x), change, back
@@ -283,8 +315,8 @@ def test_nothing_is_captured_anew_for_what_was_not_read() -> None:
     thing = Plain()
     static = d2s.to_static(lambda x: x * thing.k, full_graph=True)
     static(X)
-    thing.unread = 1  # type: ignore[attr-defined]
-    Plain.unread = 2  # type: ignore[attr-defined]
+    reset(thing, "unread", 1)()
+    reset(Plain, "unread", 2)()
     assert torch.equal(static(X), X * 2) and len(static.programs) == 1
 
 

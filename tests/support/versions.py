@@ -44,7 +44,7 @@ def environment(python: str, torch: str, folder: Path) -> Path | str:
     constraints = home / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     constraints.write_text("\n".join(line for line in lines if not line.startswith("torch==")))
-    install = [interpreter, "-m", "pip", "install", "--quiet", "--constraint", constraints]
+    install: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", "--constraint", constraints]
     for what in ([f"torch=={torch}"], [f"torch=={torch}", "--editable", f"{ROOT}[test]"]):
         if subprocess.run([*install, *what]).returncode:
             return "it could not be installed"
@@ -54,7 +54,7 @@ def environment(python: str, torch: str, folder: Path) -> Path | str:
 
 def tested(interpreter: Path, arguments: Iterable[str]) -> str:
     """What the tests end with there, such as `1900 passed, 2 skipped`."""
-    command = [interpreter, "-m", "pytest", "-n", "auto", "-p", "no:cacheprovider"]
+    command: list[str | Path] = [interpreter, "-m", "pytest", "-n", "auto", "-p", "no:cacheprovider"]
     run = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert run.stdout is not None
     last = ""
