@@ -181,10 +181,10 @@ class Merge:
             if location in scratch:
                 merged[location] = MISSING
                 continue
-            if not all(location in side.after for side in self._sides):
-                self.recorder.reads.note_location(location)
             old = before[location] if location in before else location.read()
             left, right = (side.after.get(location, old) for side in self._sides)
+            if (left is old) is not (right is old):
+                self.recorder.reads.note_location(location)
             merged[location] = self._merged(spec_at(location, left), spec_at(location, right), left, right)
         return merged
 

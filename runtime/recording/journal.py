@@ -191,6 +191,10 @@ class Journal:
         """Whether a location was noted."""
         return self._noted[location] > 0
 
+    def holds_first(self, location: Location) -> bool:
+        """Whether a location holds what it did before it was first noted."""
+        return self.since(0).get(location, MISSING) is location.read()
+
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""
         self.note(location)

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import attributes_of
-from d2s.runtime.recording.journal import AttributeLocation, Journal, Location
+from d2s.runtime.ir.sources import Global, attributes_of
+from d2s.runtime.recording.journal import AttributeLocation, CellLocation, GlobalLocation, Journal, Location
 from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
 from d2s.runtime.torch_internals.calls import replaced
@@ -30,10 +30,11 @@ _LEFT = (torch.Tensor, type, types.ModuleType)
 class Reads:
     """The names of the attributes that were looked up in each object."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, reachable: Reachable) -> None:
         # By id: the object, and the names.
         self._names: dict[int, tuple[Any, set[str]]] = {}
         self._journal = journal
+        self._reachable = reachable
 
     def of(self, thing: Any) -> set[str]:
         """The names looked up in an object; `__dict__` is among them if all of it was asked for."""
@@ -44,12 +45,20 @@ class Reads:
         self._names.setdefault(id(thing), (thing, set()))[1].add(name)
 
     def note_location(self, location: Location) -> None:
-        """The same for any place, if the call has not written it yet."""
-        if isinstance(location, AttributeLocation) and not self._journal.has(location):
-            self.note(location.owner, location.name)
+        """The same for any place that is no container, if the call has not written it yet."""
+        if isinstance(location, AttributeLocation):
+            if not self._journal.has(location):
+                self.note(location.owner, location.name)
+        elif self._journal.holds_first(location):  # variables are noted before anything is written
+            if isinstance(location, GlobalLocation):
+                self._reachable.add_root(Global(location.owner, location.name), location.read())
+            elif isinstance(location, CellLocation):
+                source = self._reachable.find(location.owner)
+                if source is not None:
+                    self._reachable.add_root(source, location.read())
 
     @contextmanager
-    def noting(self, reachable: Reachable, is_at_work: Callable[[], bool]) -> Iterator[None]:
+    def noting(self, is_at_work: Callable[[], bool]) -> Iterator[None]:
         """Note every attribute that code which is not ours looks up meanwhile, in objects of the classes in reach."""
         with ExitStack() as stack:
 
@@ -61,7 +70,7 @@ class Reads:
 
             stack.enter_context(replaced(torch.Tensor, "__getattr__", self._noting_absent(is_at_work)))
             watch(torch.nn.Module)
-            stack.enter_context(reachable.telling_of_classes(watch))
+            stack.enter_context(self._reachable.telling_of_classes(watch))
             yield
 
     def _noting(self, usual: Any, is_at_work: Callable[[], bool]) -> Any:

@@ -159,7 +159,7 @@ class Recorder(TorchFunctionMode):
         self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
         self.asks_of: set[str] = set()
-        self.reads = Reads(self.journal)
+        self.reads = Reads(self.journal, reachable)
         self.outside = modes()
         self.next_number = 0
         self.nested: Counter[Any] = Counter()  # how deep the recording is in the sides of the `if` of a place
@@ -213,7 +213,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
-            stack.enter_context(self.reads.noting(self.reachable, self.is_at_work))
+            stack.enter_context(self.reads.noting(self.is_at_work))
             stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
             self._install_counters()
             yield
