@@ -73,6 +73,7 @@ class _Finder:
         """The guards of all that is reached from the roots and that was looked at."""
         found: dict[Source, Guard] = {}
         first: dict[int, tuple[Source, Any]] = {}
+        seen: dict[int, Any] = {}  # whose insides are on their way
         starts = dict.fromkeys([*self.roots, *(prefix for source in self.inputs for prefix in prefixes(source))])
         queue = deque((source, _read(source, arguments)) for source in starts)
         while queue:
@@ -86,7 +87,8 @@ class _Finder:
             found[source] = Guard(source, check)
             if not isinstance(check, Whole) and not is_value(thing):
                 first[id(thing)] = source, thing
-            if not isinstance(check, IsEmpty | Lacks):
+            if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
+                seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
         return list(found.values())
 

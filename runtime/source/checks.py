@@ -8,9 +8,9 @@ from typing import Any
 
 from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import TensorType
-from d2s.runtime.ir.sources import Source, prefixes
+from d2s.runtime.ir.sources import Attribute, Member, Source, prefixes
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.checks import Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.source.trees import Trees
 from d2s.runtime.standalone.module import ROOT
 
@@ -34,6 +34,9 @@ class Checks:
         return [text for guard in guards for text in self._texts(guard, capture.asks_of)]
 
     def _texts(self, guard: Guard, asks_of: frozenset[str]) -> Iterator[str]:
+        if isinstance(guard.check, IsMissing) and isinstance(guard.source, Attribute | Member):
+            yield f"not hasattr({ast.unparse(self._place(guard.source.base))}, {guard.source.name!r})"
+            return
         place, check = ast.unparse(self._place(guard.source)), guard.check
         match check:
             case IsTensor(type=kind):
