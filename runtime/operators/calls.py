@@ -9,6 +9,7 @@ import threading
 import time
 import types
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -195,12 +196,21 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     if is_left_alone(function.__code__):
         return _left(_around_converted(recorder, function))
     refuse_coroutine(function)
-    recorder.reachable.add_globals(function)
+    form = _rewritten(recorder, function)
+    if form is function:
+        recorder.reachable.add_globals(function)  # its other variables may be of this run
+    else:
+        recorder.reachable.add_function(function)
     note_stores(recorder, function)
+    return form
+
+
+def _rewritten(recorder: Recorder, function: types.FunctionType) -> Any:
+    """The rewritten form of a function; itself if it was made by rewritten code, or has no source."""
     try:
         return recorder.convert(function)
     except CannotConvertError:
-        return function  # it has no source: recorded as it is
+        return function  # recorded as it is
 
 
 def refuse_coroutine(function: Any) -> None:
@@ -273,17 +283,8 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
                 kept.pop()
         for source in GLOBAL_HOOKS:
             recorder.reachable.add_root(source, read(source, {}))
-        forward, own = module.forward, vars(module).get("forward")
-        new = converted(recorder, forward)
-        if new is forward:
+        with _converted_parts(recorder, module):
             return original(module, *args, **kwargs)
-        vars(module)["forward"] = new
-        try:
-            return original(module, *args, **kwargs)
-        finally:
-            vars(module).pop("forward", None)
-            if own is not None:
-                vars(module)["forward"] = own
 
     with (
         replaced(torch.nn.Module, "__call__", recording_call),
@@ -291,3 +292,28 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
         converting_classes(recorder, converted),
     ):
         yield
+
+
+# Where a module keeps the hooks that its call calls.
+_HOOKS_OF_CALLS = ("_forward_pre_hooks", "_forward_hooks")
+
+
+@contextmanager
+def _converted_parts(recorder: Recorder, module: torch.nn.Module) -> Iterator[None]:
+    """Meanwhile a module has converted forms as its `forward` and its hooks: torch's own code calls them."""
+    own, before = vars(module), {}
+    forms: dict[str, Any] = {"forward": converted(recorder, module.forward)}
+    for table in _HOOKS_OF_CALLS:
+        if own[table]:
+            forms[table] = OrderedDict((key, converted(recorder, hook)) for key, hook in own[table].items())
+    for name, form in forms.items():
+        before[name] = own.get(name)
+        own[name] = form
+    try:
+        yield
+    finally:
+        for name, thing in before.items():
+            if thing is None:
+                own.pop(name, None)
+            else:
+                own[name] = thing
