@@ -20,6 +20,10 @@ def hooked(kind: str, seen: list[Any]) -> nn.Module:
     def keep(module, args, answer):
         seen.append(answer.detach())
 
+    def other(module, args, answer):
+        seen.append(answer.detach())
+        return answer * 2
+
     class Keeper:
         def method(self, module, args, answer):
             seen.append(answer.detach())
@@ -30,7 +34,7 @@ def hooked(kind: str, seen: list[Any]) -> nn.Module:
     hooks: dict[str, Any] = {
         "def": keep,
         "lambda": lambda module, args, answer: seen.append(answer.detach()),
-        "other answer": lambda module, args, answer: (seen.append(answer.detach()), answer * 2)[1],
+        "other answer": other,
         "method": Keeper().method,
         "object": Keeper(),
     }
