@@ -43,7 +43,7 @@ from d2s.runtime.recording.checks import (
 )
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.recorder import type_of
-from d2s.runtime.recording.structures import are_same, contents_of
+from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.torch_internals.calls import tensor_check
 from d2s.runtime.torch_internals.effects import storage_key
 from d2s.runtime.torch_internals.modes import AUTOCAST_DEVICES, any_autocast
@@ -178,7 +178,7 @@ class _Printer:
             of, contents = self._constant(contents_of), self._constant(check.contents)
             self._of_class(name, check.cls, f"{of}({name}) == {contents}")
         elif isinstance(check, HasMembers):
-            self._of_class(name, check.cls, f"{self._constant(are_same)}({name}, {self._constant(check.members)})")
+            self._of_class(name, check.cls, self._gives(name, check.members))
         elif isinstance(check, HasText):
             self._of_class(name, check.cls, f"repr({name}) == {check.text!r}")
         else:
@@ -193,6 +193,11 @@ class _Printer:
         if not check.has_attributes:
             conditions.append(f"not {name}.__dict__")
         self._require(" and ".join(conditions))
+
+    def _gives(self, name: str, members: tuple[Any, ...]) -> str:
+        """That a container gives these in this order: equal, and of the same classes."""
+        kinds = self._constant(tuple(map(type, members)))
+        return f"tuple({name}) == {self._constant(members)} and tuple(map(type, {name})) == {kinds}"
 
     def _of_class(self, name: str, cls: type, condition: str) -> None:
         self._require(f"type({name}) is {self._constant(cls)} and {condition}")
@@ -244,7 +249,7 @@ class _Printer:
         if check.keys == ():
             conditions.append(f"not {name}")
         elif check.keys is not None:
-            conditions.append(f"{self._constant(are_same)}({name}, {self._constant(check.keys)})")
+            conditions.append(self._gives(name, check.keys))
         self._require(" and ".join(conditions))
 
     def check_tensors(self) -> None:

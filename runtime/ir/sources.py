@@ -222,7 +222,10 @@ def attributes_of(thing: Any) -> dict[str, Any]:
 
 def owner_of(cls: type, name: str) -> Any:
     """The first of a class and its bases that holds something by a name; None if none does."""
-    return next((base for base in cls.__mro__ if name in base.__dict__), None)
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base
+    return None
 
 
 def class_entry(cls: type, name: str, *default: Any) -> Any:
@@ -231,9 +234,9 @@ def class_entry(cls: type, name: str, *default: Any) -> Any:
     Raises:
         LookupError: nothing, and there is no `default`.
     """
-    for base in cls.__mro__:
-        if name in base.__dict__:
-            return base.__dict__[name]
+    owner = owner_of(cls, name)
+    if owner is not None:
+        return owner.__dict__[name]
     if default:
         return default[0]
     raise LookupError(name)

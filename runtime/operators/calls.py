@@ -302,7 +302,10 @@ _HOOKS_OF_CALLS = ("_forward_pre_hooks", "_forward_hooks")
 def _converted_parts(recorder: Recorder, module: torch.nn.Module) -> Iterator[None]:
     """Meanwhile a module has converted forms as its `forward` and its hooks: torch's own code calls them."""
     own, before = vars(module), {}
-    forms: dict[str, Any] = {"forward": converted(recorder, module.forward)}
+    forward = module.forward
+    forms = {"forward": converted(recorder, forward)}
+    if forms["forward"] is forward:
+        forms = {}  # torch's own: it is found as it is
     for table in _HOOKS_OF_CALLS:
         if own[table]:
             forms[table] = OrderedDict((key, converted(recorder, hook)) for key, hook in own[table].items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from d2s.runtime.ir.sources import (
@@ -21,11 +21,10 @@ from d2s.runtime.ir.sources import (
 from d2s.runtime.recording.checks import Lacks
 from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import attribute_source
+from d2s.runtime.recording.variables import Found
 
 # Their attributes are read in C, with the class as their only say in it.
 _IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
-
-Found = Iterator[tuple[Source, Any]]
 
 
 def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
@@ -48,7 +47,7 @@ def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Foun
     for name in sorted(names):
         owner = owner_of(cls, name)
         if owner is not None and is_users_name(owner.__module__):
-            found = class_entry(cls, name)
+            found = vars(owner)[name]
             yield ClassEntry(cls, name) if hasattr(found, "__get__") else Attribute(source, name), found
     for index, base in enumerate(cls.__mro__):
         if is_users_name(base.__module__):
@@ -57,9 +56,10 @@ def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Foun
 
 
 def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Found:
-    of_class = class_entry(type(thing), name, MISSING)
+    owner = owner_of(type(thing), name)
+    of_class = MISSING if owner is None else vars(owner)[name]
     if hasattr(type(of_class), "__set__"):
-        yield from _of_descriptor(source, thing, of_class, name)
+        yield from _of_descriptor(source, thing, owner, name)
         return
     path = attribute_source(source, thing, name)
     if isinstance(path, Member):
@@ -69,12 +69,13 @@ def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Foun
     elif name in own:
         yield path, own[name]
     else:
-        yield from _of_class(source, thing, of_class, name)
+        yield from _of_class(source, thing, owner, name)
 
 
-def _of_descriptor(source: Source, thing: Any, descriptor: Any, name: str) -> Found:
+def _of_descriptor(source: Source, thing: Any, owner: type, name: str) -> Found:
     """A property, a slot and the like, which an entry of the object does not hide."""
-    if is_users_name(owner_of(type(thing), name).__module__):
+    descriptor = vars(owner)[name]
+    if is_users_name(owner.__module__):
         yield ClassEntry(type(thing), name), descriptor
     if isinstance(descriptor, _IN_C):
         read = Slot(descriptor)
@@ -82,9 +83,9 @@ def _of_descriptor(source: Source, thing: Any, descriptor: Any, name: str) -> Fo
         yield Derived(source, read) if held is MISSING else Attribute(source, name), held
 
 
-def _of_class(source: Source, thing: Any, of_class: Any, name: str) -> Found:
+def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Found:
     """What the class has for a name that the object itself has not, or that there is nothing at all."""
-    owner = owner_of(type(thing), name)
+    of_class = MISSING if owner is None else vars(owner)[name]
     if owner is not None and not _can_be_replaced(owner, name):
         return
     if owner is not None and not hasattr(of_class, "__get__"):
@@ -95,7 +96,7 @@ def _of_class(source: Source, thing: Any, of_class: Any, name: str) -> Found:
     if owner is not None or is_users_name(type(thing).__module__):
         yield ClassEntry(type(thing), name), of_class
     fallback = class_entry(type(thing), "__getattr__", MISSING)
-    if of_class is MISSING and fallback is not MISSING:
+    if owner is None and fallback is not MISSING:
         yield ClassEntry(type(thing), "__getattr__"), fallback
 
 

@@ -66,7 +66,7 @@ class _Finder:
         self.inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
         self.asked_for_grad = asked_for_grad
         self.reads = reads
-        self.roots = reachable.roots()
+        self.roots = dict.fromkeys(reachable.roots())
         self.names = frozenset(reachable.names)
 
     def guards(self, arguments: Mapping[str, Any]) -> list[Guard]:

@@ -193,7 +193,9 @@ class Journal:
 
     def holds_first(self, location: Location) -> bool:
         """Whether a location holds what it did before it was first noted."""
-        return self.since(0).get(location, MISSING) is location.read()
+        entries = (entry for entry in self._entries if entry.location == location)
+        first = next(entries, None)
+        return first is not None and first.before is location.read()
 
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""

@@ -1,4 +1,4 @@
-"""How each kind of object is guarded: the one table of it, which docs/guards.md is made of.
+"""How each kind of object is guarded: the one table of it.
 
 A row says what must hold of an object itself, and which parts it has, with the path to each: a part is guarded by
 its own row. Beside these, what was read of an object's attributes is guarded; see `attributes.py`.
@@ -40,7 +40,7 @@ from d2s.runtime.recording.parts import Parts, both, form, named
 class Kind:
     """How objects of some classes are guarded.
 
-    `name` and `guarded` are the row in the document; a class that may not be imported stands by its full name.
+    `name` and `guarded` say it in words; a class that need not be imported stands by its full name.
     `check` gives what must hold of an object, and `parts` what is in it.
     """
 

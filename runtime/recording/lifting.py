@@ -146,7 +146,7 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     if isinstance(value, type):
         yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
         return
-    if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(value):
+    if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(type(value)):
         return
     own, kind = attributes_of(value), kind_of(value)
     if isinstance(value, torch.nn.Module):
@@ -176,19 +176,14 @@ def refuse_iterator(value: Any) -> None:
         raise CaptureError("D2S301", reason, "pass an item of it, or a list", user_location())
 
 
-def is_looked_into(value: Any) -> bool:
-    """Whether an object may hold state of the user's: not those of ours."""
-    return is_looked_into_class(type(value))
-
-
-def is_looked_into_class(cls: type) -> bool:
-    """The same for all objects of a class."""
+def is_looked_into(cls: type) -> bool:
+    """Whether the objects of a class may hold state of the user's: not those of ours."""
     return not cls.__module__.startswith("d2s.")
 
 
 def is_of_python(cls: type) -> bool:
     """Whether a class is written in Python, and none of ours."""
-    if not cls.__flags__ & _ON_HEAP or cls.__flags__ & _UNCHANGING or not is_looked_into_class(cls):
+    if not cls.__flags__ & _ON_HEAP or cls.__flags__ & _UNCHANGING or not is_looked_into(cls):
         return False
     loader = getattr(getattr(sys.modules.get(cls.__module__), "__spec__", None), "loader", None)
     return not isinstance(loader, ExtensionFileLoader) and loader is not BuiltinImporter

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Global, attributes_of
+from d2s.runtime.ir.sources import Global, Source, attributes_of
 from d2s.runtime.recording.journal import AttributeLocation, CellLocation, GlobalLocation, Journal, Location
 from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
@@ -49,13 +49,15 @@ class Reads:
         if isinstance(location, AttributeLocation):
             if not self._journal.has(location):
                 self.note(location.owner, location.name)
-        elif self._journal.holds_first(location):  # variables are noted before anything is written
-            if isinstance(location, GlobalLocation):
-                self._reachable.add_root(Global(location.owner, location.name), location.read())
-            elif isinstance(location, CellLocation):
-                source = self._reachable.find(location.owner)
-                if source is not None:
-                    self._reachable.add_root(source, location.read())
+            return
+        source: Source | None = None
+        if isinstance(location, GlobalLocation):
+            source = Global(location.owner, location.name)
+        elif isinstance(location, CellLocation):
+            source = self._reachable.find(location.owner)
+        # Variables are noted before anything is written.
+        if source is not None and self._journal.holds_first(location):
+            self._reachable.add_root(source, location.read())
 
     @contextmanager
     def noting(self, is_at_work: Callable[[], bool]) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -51,9 +50,3 @@ def _view_of(thing: Any) -> memoryview | None:
         return None
     is_number = view.readonly and not view.shape
     return None if is_number else view
-
-
-def are_same(found: Iterable[Any], members: tuple[Any, ...]) -> bool:
-    """Whether a container gives these, in this order: numbers, texts and the like that are equal and of one class."""
-    given = tuple(found)
-    return given == members and [*map(type, given)] == [*map(type, members)]
