@@ -192,10 +192,10 @@ class Journal:
         return self._noted[location] > 0
 
     def holds_first(self, location: Location) -> bool:
-        """Whether a location holds what it did before it was first noted."""
+        """Whether a location holds what it did before it was first noted, or was not noted."""
         entries = (entry for entry in self._entries if entry.location == location)
         first = next(entries, None)
-        return first is not None and first.before is location.read()
+        return first is None or first.before is location.read()
 
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""

@@ -121,3 +121,28 @@ def test_variables_around_a_class() -> None:
         return [f(X).tolist() for _ in range(3)], log, table, count
 
     assert outcome(lambda f: f) == outcome(lambda f: d2s.to_static(f, full_graph=True))
+
+
+best: Any = 1.0
+
+
+def keep_best(x):
+    global best
+    best = x * 2
+
+
+def test_a_global_that_a_function_called_on_one_side_writes() -> None:
+    def f(x):
+        if x.sum() > 0:
+            keep_best(x)
+        return x + 1
+
+    def outcome(call: Any) -> list[Any]:
+        global best
+        best, seen = 1.0, []
+        for x in (X, -X, X * 3, -X):
+            call(x)
+            seen.append(torch.as_tensor(best).tolist())
+        return seen
+
+    assert outcome(d2s.to_static(f, full_graph=True)) == outcome(f)
