@@ -64,6 +64,17 @@ def _is_none(node: Any) -> bool:
     return isinstance(node, gast.Constant) and node.value is None
 
 
+def _can_be_key(position: Any) -> bool:
+    """Whether a position can be a key or a bound of a slice: not one of those that only tensors take."""
+    parts = position.elts if isinstance(position, gast.Tuple) else [position]
+    others = (gast.Slice, gast.Starred) if isinstance(position, gast.Tuple) else gast.Starred
+    return not any(isinstance(part, others) or _is_ellipsis(part) for part in parts)
+
+
+def _is_ellipsis(node: Any) -> bool:
+    return isinstance(node, gast.Constant) and node.value in (None, ...)
+
+
 def _is_constant(node: Any) -> bool:
     """Whether an expression is a literal, possibly negative."""
     return isinstance(node.operand if isinstance(node, gast.UnaryOp) else node, gast.Constant)
@@ -143,10 +154,10 @@ class _Expressions(MethodsOnly):
         return _operator("set_", node, gast.copy_location(gast.List(node.elts, gast.Load()), node))
 
     def visit_Subscript(self, node: Any) -> Any:
-        """Only what can't be known to be constant, and can be a position in a list or a key."""
+        """What can be a position in a list, or a key: a look-up of one can put it there, in a `defaultdict`."""
         self.generic_visit(node)
         position = node.slice
-        if not isinstance(node.ctx, gast.Load) or isinstance(position, gast.Tuple) or _is_constant(position):
+        if not isinstance(node.ctx, gast.Load) or not _can_be_key(position):
             return node
         if not isinstance(position, gast.Slice):
             return _operator("get_item", node, node.value, position)

@@ -41,7 +41,7 @@ from d2s.runtime.recording.checks import (
     IsValue,
     Lacks,
 )
-from d2s.runtime.recording.journal import MISSING
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.torch_internals.calls import tensor_check

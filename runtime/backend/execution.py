@@ -22,7 +22,7 @@ from d2s.runtime.ir.sources import read
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
-from d2s.runtime.recording.journal import MISSING, ContentsLocation, Location
+from d2s.runtime.recording.places import MISSING, ContentsLocation, Location
 
 BACKENDS = ("torch", "inductor")
 

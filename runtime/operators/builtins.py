@@ -100,6 +100,9 @@ def type_(*args: Any) -> Any:
         if is_run_time_array(args[0]):
             return args[0].relied_on().kind
         return torch.Tensor if isinstance(args[0], torch.Tensor) else args[0].__class__
+    recorder = active_recorder()
+    if len(args) == 1 and recorder is not None:
+        recorder.reads.note(args[0], "__class__")
     return type(*args)
 
 

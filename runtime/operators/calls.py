@@ -38,8 +38,8 @@ from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.recording.closures import note_stores
-from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
+from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.surroundings import asking, is_asking
@@ -269,6 +269,7 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
 @contextmanager
 def converting_modules(recorder: Recorder) -> Iterator[None]:
     """While a recording goes on, every call of a module runs its converted `forward`, also calls that torch makes."""
+    recorder.form_of = functools.partial(converted, recorder)
     original = torch.nn.Module.__call__
     kept: list[torch.nn.Module] = []  # those that are being recorded aside
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar, Token
 from typing import Any
 
 from d2s.runtime.ir.sources import ContextValue
-from d2s.runtime.recording.journal import ContextLocation
+from d2s.runtime.recording.places import ContextLocation
 from d2s.runtime.recording.recorder import Recorder
 
 

@@ -18,8 +18,8 @@ from d2s.runtime.operators.loops import each
 from d2s.runtime.operators.sequences import StagedSequence, as_sequence, must_be_one_loop
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.arrays import is_run_time_array
-from d2s.runtime.recording.journal import CellLocation
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
+from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import active_recorder
 
 

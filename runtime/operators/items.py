@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.lists import is_run_time_sequence, list_position
 from d2s.runtime.recording.numbers import number_kind
+from d2s.runtime.recording.places import ContentsLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
 from d2s.runtime.recording.staged import is_staged
@@ -52,7 +54,7 @@ def get_item(owner: Any, key: Any) -> Any:
     """`owner[key]`."""
     recorder = recorder_for(key)
     if recorder is None or is_staged(owner):
-        return owner[key]
+        return _made_if_missing(owner, key) if isinstance(owner, defaultdict) else owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
     if type(owner) in (str, range) and (key_number := _as_index(recorder, key)) is not None:
@@ -61,6 +63,18 @@ def get_item(owner: Any, key: Any) -> Any:
         return _at_key(owner, key, kind)
     need_table(owner, key)
     return owner[key]
+
+
+def _made_if_missing(owner: defaultdict[Any, Any], key: Any) -> Any:
+    """The item of a `defaultdict`, which a look-up may put there."""
+    recorder = active_recorder()
+    is_usual = type(owner).__missing__ is defaultdict.__missing__
+    if recorder is None or not is_usual or key in owner or owner.default_factory is None:
+        return owner[key]
+    made = recorder.form_of(owner.default_factory)()
+    recorder.journal.note(ContentsLocation(owner))
+    dict.__setitem__(owner, key, made)
+    return made
 
 
 def get_slice(owner: Any, start: Any, stop: Any, step: Any) -> Any:

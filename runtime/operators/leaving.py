@@ -15,8 +15,8 @@ from typing import Any
 from d2s.runtime.operators.decisions import and_test, truth
 from d2s.runtime.operators.staging import Thunk
 from d2s.runtime.recording.exceptions import attributes_of, refuse_own, remake_exception
-from d2s.runtime.recording.journal import CellLocation, Location
 from d2s.runtime.recording.loops import record_loop
+from d2s.runtime.recording.places import CellLocation, Location
 from d2s.runtime.recording.recorder import Recorder
 from d2s.runtime.recording.specs import UNSET
 

@@ -22,8 +22,8 @@ from d2s.runtime.operators.staging import Thunk, shared_locations
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.closures import note_stores
-from d2s.runtime.recording.journal import CellLocation, Location
 from d2s.runtime.recording.loops import NotStableError, aside, loop_key, record_loop
+from d2s.runtime.recording.places import CellLocation, Location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 

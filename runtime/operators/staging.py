@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from d2s.runtime.recording.journal import CellLocation, GlobalLocation, Location
+from d2s.runtime.recording.places import CellLocation, GlobalLocation, Location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 

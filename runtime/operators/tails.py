@@ -8,7 +8,7 @@ from typing import Any
 
 from d2s.runtime.operators.calls import call
 from d2s.runtime.operators.loops import while_
-from d2s.runtime.recording.journal import CellLocation
+from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import UNSET
 

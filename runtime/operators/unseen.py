@@ -17,9 +17,9 @@ from d2s.runtime.operators.tables import of_table
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.writes import READERS, block_changed, note_attribute, note_contents, note_object, unseen
 from d2s.runtime.recording.branches import call_for_either
-from d2s.runtime.recording.journal import CONTAINERS
 from d2s.runtime.recording.locations import for_the_user, package_of
 from d2s.runtime.recording.numbers import flag_in, is_run_time_number
+from d2s.runtime.recording.places import CONTAINERS
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import contents_of, is_block

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
+from d2s.runtime.ir.sources import Constant
 from d2s.runtime.operators.items import get_item, need_list, need_table, set_at_position
 from d2s.runtime.operators.staging import recorder_for
-from d2s.runtime.recording.journal import CONTAINERS, AttributeLocation, ContentsLocation
-from d2s.runtime.recording.locations import is_users_function, user_location
+from d2s.runtime.recording.locations import for_the_user, is_users_function, user_location
+from d2s.runtime.recording.places import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import is_block
@@ -53,6 +54,8 @@ def note_attribute(owner: Any, name: str) -> None:
     recorder = active_recorder()
     if recorder is not None and not isinstance(owner, torch.Tensor) and not _writes_itself(owner, name):
         recorder.merged.check_unwritten(owner)
+        if isinstance(owner, type) and "<locals>" not in owner.__qualname__:
+            recorder.reachable.add_root(Constant(owner, owner.__name__), owner)
         recorder.journal.note(AttributeLocation(owner, name))
 
 
@@ -128,6 +131,7 @@ def delete_attribute(owner: Any, name: str) -> None:
     delattr(owner, name)
 
 
+@for_the_user
 def update_attribute(owner: Any, name: str, symbol: str, value: Any) -> None:
     """`owner.name += value` and the like."""
     set_attribute(update(getattr(owner, name), symbol, value), owner, name)

@@ -19,8 +19,8 @@ from d2s.runtime.ir.sources import (
     owner_of,
 )
 from d2s.runtime.recording.checks import Lacks
-from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.lifting import attribute_source
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import Found
 
 # Their attributes are read in C, with the class as their only say in it.

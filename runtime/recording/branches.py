@@ -12,10 +12,10 @@ from d2s.runtime.errors import CaptureError
 from d2s.runtime.errors import Location as Place
 from d2s.runtime.ir.program import Block, Branch, If, Tree, Value, Yield, map_tree
 from d2s.runtime.recording.exceptions import refuse_own
-from d2s.runtime.recording.journal import MISSING, Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.merged import Held
 from d2s.runtime.recording.outputs import end
+from d2s.runtime.recording.places import MISSING, Location
 from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import PythonType, Tree, values_in
 from d2s.runtime.ir.sources import is_empty
-from d2s.runtime.recording.journal import CellLocation, GlobalLocation
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.places import CellLocation, GlobalLocation
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from d2s.runtime.ir.sources import Argument, Attribute, Cell, Global, Item, Member, Source, read
-from d2s.runtime.recording.journal import AttributeLocation, CellLocation, GlobalLocation, Location
+from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.ir.program import ORDERED, Value
-from d2s.runtime.recording.journal import Location
+from d2s.runtime.recording.places import Location
 from d2s.runtime.torch_internals.modes import without_recording
 
 if TYPE_CHECKING:

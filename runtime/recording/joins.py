@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from d2s.runtime.ir.program import Block, Branch, Value
 from d2s.runtime.recording.branches import Merge, Side, held_since, left_by
 from d2s.runtime.recording.exceptions import refuse_own
-from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.merged import Held
 from d2s.runtime.recording.outputs import end
+from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.regions import Region, explore
 from d2s.runtime.recording.specs import CannotJoinError
 

@@ -26,9 +26,9 @@ from d2s.runtime.ir.sources import (
     is_users_name,
     prefixes,
 )
-from d2s.runtime.recording.journal import MISSING
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
@@ -74,6 +74,12 @@ class Reachable:
                 tell(cls)
             for descriptor in descriptors_of(cls):
                 self.add_class(type(descriptor))
+
+    def add_class_of(self, thing: Any) -> None:
+        """Also search from the class of an object, if that is the user's."""
+        source, cls = self.find(thing), type(thing)
+        if source is not None and is_users_name(cls.__module__):
+            self.add_root(Attribute(source, "__class__"), cls)
 
     def add_root(self, source: Source, value: Any) -> None:
         """Also search from `value`; of a place where nothing is, only that is known."""

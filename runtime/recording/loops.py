@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, While
 from d2s.runtime.recording.exceptions import refuse_own
-from d2s.runtime.recording.journal import Location
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.outputs import end
+from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.regions import record_region
 from d2s.runtime.recording.specs import (
     CannotJoinError,

@@ -17,11 +17,13 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.ir.sources import Constant, Global, Source
+from d2s.runtime.ir.sources import Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.gradients import GradientLocation
-from d2s.runtime.recording.journal import (
+from d2s.runtime.recording.lifting import attribute_source
+from d2s.runtime.recording.locations import is_own, package_of, user_location
+from d2s.runtime.recording.places import (
     CONTAINERS,
     MISSING,
     AttributeLocation,
@@ -31,8 +33,6 @@ from d2s.runtime.recording.journal import (
     GlobalLocation,
     Location,
 )
-from d2s.runtime.recording.lifting import attribute_source
-from d2s.runtime.recording.locations import is_own, package_of, user_location
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import is_block, maker_of
@@ -207,8 +207,6 @@ class Outputs:
             return reachable.find(owner)
         assert isinstance(location, AttributeLocation)
         base = reachable.find(owner)
-        if base is None and isinstance(owner, type) and "<locals>" not in owner.__qualname__:
-            base = Constant(owner, owner.__name__)
         return None if base is None else attribute_source(base, owner, location.name)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.sources import Global, Source, attributes_of
-from d2s.runtime.recording.journal import AttributeLocation, CellLocation, GlobalLocation, Journal, Location
+from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
+from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
 from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -43,6 +44,8 @@ class Reads:
     def note(self, thing: Any, name: str) -> None:
         """Remember that it matters what a look-up of an attribute gave before the call."""
         self._names.setdefault(id(thing), (thing, set()))[1].add(name)
+        if name == "__class__":
+            self._reachable.add_class_of(thing)
 
     def note_location(self, location: Location) -> None:
         """The same for any place that is no container, if the call has not written it yet."""
@@ -105,4 +108,3 @@ class Reads:
 def is_watched(cls: type) -> bool:
     """Whether what is looked up in the objects of a class is noted: of those that are written in Python."""
     return is_of_python(cls) and not issubclass(cls, _LEFT)
-

@@ -46,12 +46,13 @@ from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_
 from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.gradients import Gradients
 from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLengthError, infer, true_error
-from d2s.runtime.recording.journal import Journal, Location
+from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
 from d2s.runtime.recording.numbers import flag_in, is_run_time_number, make_number, number_kind, plain_number
+from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.questions import QUESTIONS
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import RecordAgain, Region
@@ -150,6 +151,8 @@ class Recorder(TorchFunctionMode):
         """
         super().__init__()
         self.convert = convert
+        # The form of a callable that records what it does; `convert` alone until the operators are at work.
+        self.form_of = convert
         self.rules = rules
         self.reachable = reachable
         self.journal = Journal()

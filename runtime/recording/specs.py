@@ -31,11 +31,11 @@ from d2s.runtime.ir.program import ArrayType, PythonType, TensorType, Tree, Valu
 from d2s.runtime.recording.arrays import RunTimeArray, array_type, is_array, is_run_time_array
 from d2s.runtime.recording.choices import RunTimeChoice, is_run_time_choice
 from d2s.runtime.recording.gradients import Gradient, GradientLocation
-from d2s.runtime.recording.journal import ContentsLocation, Location
 from d2s.runtime.recording.lists import RunTimeList, RunTimeTuple, is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, current_site
 from d2s.runtime.recording.merged import NOTHING, Held, contents, with_contents
 from d2s.runtime.recording.numbers import number_kind
+from d2s.runtime.recording.places import ContentsLocation, Location
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import rebuilt
 from d2s.runtime.recording.tables import Origin, is_run_time_table, make_table

@@ -22,7 +22,7 @@ from d2s.runtime.ir.sources import (
     is_empty,
     is_users_name,
 )
-from d2s.runtime.recording.journal import MISSING
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.torch_internals.modes import SETTING
 
 _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from d2s.runtime.recording.journal import (
+from d2s.runtime.recording.journal import Journal
+from d2s.runtime.recording.places import (
     MISSING,
     AttributeLocation,
     CellLocation,
     ContentsLocation,
     GlobalLocation,
-    Journal,
     Location,
 )
 

@@ -1,0 +1,182 @@
+"""The places that a recording may write, each with how it is read and written: what the journal is about.
+
+They are read and written at the lowest level that keeps an object whole, and never by code of the user's: what that
+code does was recorded already.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections import OrderedDict, deque
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.recording.locations import is_left_alone, is_own
+
+
+class Missing:
+    """What a location holds that holds nothing: an unbound variable, an attribute that is not there."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
+
+
+@dataclass(frozen=True, eq=False)
+class Location:
+    """A place that can be written; equal when it is the same place. Subclasses read and write it."""
+
+    owner: Any
+
+    def key(self) -> tuple[Any, ...]:
+        """What tells this place from others."""
+        return type(self), id(self.owner)
+
+    def read(self) -> Any:
+        """What is there now; MISSING if nothing is."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> None:
+        """Put a value there; MISSING removes what is there."""
+        raise NotImplementedError
+
+    def is_plain(self) -> bool:
+        """Whether a write does nothing but put a value there."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Location) and self.key() == other.key()
+
+    def __hash__(self) -> int:
+        return hash(self.key())
+
+
+class CellLocation(Location):
+    """A variable of a function, in its closure cell."""
+
+    owner: types.CellType
+
+    def read(self) -> Any:
+        try:
+            return self.owner.cell_contents
+        except ValueError:
+            return MISSING
+
+    def write(self, value: Any) -> None:
+        if value is not MISSING:
+            self.owner.cell_contents = value
+        elif self.read() is not MISSING:
+            del self.owner.cell_contents
+
+
+@dataclass(frozen=True, eq=False)
+class NamedLocation(Location):
+    """A place with a name in its owner."""
+
+    name: str
+
+    def key(self) -> tuple[Any, ...]:
+        return type(self), id(self.owner), self.name
+
+
+class GlobalLocation(NamedLocation):
+    """A global variable; the owner is the module's namespace."""
+
+    def read(self) -> Any:
+        return self.owner.get(self.name, MISSING)
+
+    def write(self, value: Any) -> None:
+        if value is not MISSING:
+            self.owner[self.name] = value
+        else:
+            self.owner.pop(self.name, None)
+
+
+class AttributeLocation(NamedLocation):
+    """An attribute of an object or a class."""
+
+    def read(self) -> Any:
+        return MISSING if self._is_inherited() else getattr(self.owner, self.name, MISSING)
+
+    def is_plain(self) -> bool:
+        usual = object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__
+        return type(self.owner).__setattr__ in usual and self.name in getattr(self.owner, "__dict__", {})
+
+    def _is_inherited(self) -> bool:
+        """Whether the attribute is one of the class, which a write would hide and not change."""
+        if self.name in getattr(self.owner, "__dict__", {self.name: None}):
+            return False
+        of_class = inspect.getattr_static(type(self.owner), self.name, MISSING)
+        return of_class is not MISSING and not hasattr(type(of_class), "__set__")
+
+    def write(self, value: Any) -> None:
+        if value is not MISSING:
+            _setter(self.owner, "__setattr__")(self.owner, self.name, value)
+        elif self.read() is not MISSING:
+            _setter(self.owner, "__delattr__")(self.owner, self.name)
+
+
+def _setter(owner: Any, name: str) -> Any:
+    """The first special method of this name in the classes of an object that is neither the user's nor ours."""
+    found = (vars(cls)[name] for cls in type(owner).__mro__ if name in vars(cls))
+    return next(method for method in found if not isinstance(method, types.FunctionType) or _is_librarys(method))
+
+
+def _is_librarys(method: types.FunctionType) -> bool:
+    return is_left_alone(method.__code__) and not is_own(method.__code__.co_filename)
+
+
+class ContextLocation(Location):
+    """What a context variable holds, or its default."""
+
+    owner: ContextVar[Any]
+
+    def read(self) -> Any:
+        return self.owner.get()
+
+    def write(self, value: Any) -> None:
+        self.owner.set(value)
+
+
+CONTAINERS = (list, dict, set, deque)
+
+
+class ContentsLocation(Location):
+    """What a list, dict, set or deque contains, as a copy of it that is of the plain type."""
+
+    def read(self) -> Any:
+        if isinstance(self.owner, list):
+            return list.__getitem__(self.owner, slice(None))
+        if isinstance(self.owner, dict):
+            return dict(_dict_type(self.owner).items(self.owner))
+        if isinstance(self.owner, set):
+            return set(self.owner)
+        if isinstance(self.owner, deque):
+            return deque(deque.__iter__(self.owner))
+        raise TypeError(f"a {type(self.owner).__name__} is no container that can be restored")
+
+    def write(self, value: Any) -> None:
+        if isinstance(self.owner, list):
+            list.__setitem__(self.owner, slice(None), value)
+        elif isinstance(self.owner, dict):
+            kind = _dict_type(self.owner)
+            kind.clear(self.owner)
+            for key, item in value.items():
+                kind.__setitem__(self.owner, key, item)
+        elif isinstance(self.owner, set):
+            set.clear(self.owner)
+            set.update(self.owner, value)
+        else:
+            deque.clear(self.owner)
+            deque.extend(self.owner, value)
+
+
+def _dict_type(owner: dict[Any, Any]) -> type[dict[Any, Any]]:
+    """The class in C that keeps what is in a dict: an `OrderedDict` has an order of its own."""
+    return OrderedDict if isinstance(owner, OrderedDict) else dict
