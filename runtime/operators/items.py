@@ -54,7 +54,7 @@ def get_item(owner: Any, key: Any) -> Any:
     """`owner[key]`."""
     recorder = recorder_for(key)
     if recorder is None or is_staged(owner):
-        return _made_if_missing(owner, key) if isinstance(owner, defaultdict) else owner[key]
+        return _made_if_missing(owner, key) if issubclass(type(owner), defaultdict) else owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:
         return _at_position(recorder, owner, key_number)
     if type(owner) in (str, range) and (key_number := _as_index(recorder, key)) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,11 +19,8 @@ from d2s.runtime.ir.sources import (
 )
 from d2s.runtime.recording.checks import Lacks
 from d2s.runtime.recording.lifting import attribute_source
-from d2s.runtime.recording.places import MISSING
+from d2s.runtime.recording.places import IN_C, MISSING, Slot
 from d2s.runtime.recording.variables import Found
-
-# Their attributes are read in C, with the class as their only say in it.
-_IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
@@ -77,7 +73,7 @@ def _of_descriptor(source: Source, thing: Any, owner: type, name: str) -> Found:
     descriptor = vars(owner)[name]
     if is_users_name(owner.__module__):
         yield ClassEntry(type(thing), name), descriptor
-    if isinstance(descriptor, _IN_C):
+    if isinstance(descriptor, IN_C):
         read = Slot(descriptor)
         held = read(thing)
         yield Derived(source, read) if held is MISSING else Attribute(source, name), held
@@ -103,22 +99,3 @@ def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Foun
 def _can_be_replaced(owner: type, name: str) -> bool:
     """Whether users replace a method of this class: what torch and Python need for themselves, they leave alone."""
     return is_users_name(owner.__module__) or (owner.__module__.startswith("torch.") and not name.startswith("_"))
-
-
-class Slot:
-    """Reads a slot of an object, or what else a class in C keeps of it; MISSING where it is not set."""
-
-    def __init__(self, descriptor: Any):
-        self.descriptor = descriptor
-
-    def __call__(self, thing: Any) -> Any:
-        try:
-            return self.descriptor.__get__(thing)
-        except AttributeError:
-            return MISSING
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Slot) and self.descriptor is other.descriptor
-
-    def __hash__(self) -> int:
-        return hash(self.descriptor)

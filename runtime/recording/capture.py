@@ -25,6 +25,7 @@ from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.recorder import Recorder
 from d2s.runtime.recording.regions import RecordAgain, record_region
 from d2s.runtime.recording.rules import RULES
+from d2s.runtime.recording.snapshot import Snapshot, check_unchanged
 from d2s.runtime.recording.surroundings import note_devices
 
 Convert = Callable[[Any], Any]
@@ -67,6 +68,9 @@ def capture(
     recorder = Recorder(reachable, convert, RULES, dynamic)
     recorder.take_numbers(bound.arguments)
 
+    snapshot = Snapshot(recorder.journal)
+    snapshot.take_surroundings()
+
     def run() -> Terminator:
         with recorder.running(), converting_modules(recorder), recording_autograd(recorder):
             note_stores(recorder, function)
@@ -80,12 +84,15 @@ def capture(
             return end(recorder, answer)
 
     try:
-        body = copy_context().run(_record, recorder, run)
+        with reachable.telling_of_things(snapshot.take_of):
+            body = copy_context().run(_record, recorder, run)
     except CaptureError as error:
         error.location = error.location or line_of_raise(error)
         raise
     finally:
         recorder.journal.undo(0)
+        changed = snapshot.restore()
+    check_unchanged(changed)
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
     guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)

@@ -18,6 +18,7 @@ from d2s.runtime.ir.sources import (
     LOST,
     Attribute,
     Constant,
+    Derived,
     Global,
     Item,
     Member,
@@ -43,7 +44,7 @@ from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.lifting import TABLES, Reachable
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.reads import Reads, is_watched
-from d2s.runtime.recording.variables import named_of
+from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
 # Where a module keeps its hooks: most have none.
@@ -137,7 +138,8 @@ class _Finder:
         if isinstance(thing, types.ModuleType):
             # What the code names of a global one is among the roots.
             is_global = source in self.roots and isinstance(source, Global | Attribute | Item)
-            return () if is_global else named_of(source, thing, self.names)
+            is_handed_on = Derived(source, itself) in self.roots
+            return named_of(source, thing, self.names) if is_handed_on or not is_global else ()
         kind = kind_of(thing)
         return () if kind is None else kind.parts(source, thing)
 

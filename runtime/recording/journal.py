@@ -28,6 +28,7 @@ class Journal:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self._noted: Counter[Location] = Counter()
+        self._owners: Counter[int] = Counter()  # by id
 
     def mark(self) -> int:
         """The position now."""
@@ -37,6 +38,7 @@ class Journal:
         """Remember what a location holds: call this before it may be written."""
         self._entries.append(Entry(location, location.read()))
         self._noted[location] += 1
+        self._owners[id(location.owner)] += 1
 
     def note_all(self, locations: Iterable[Location]) -> None:
         """`note` each."""
@@ -46,6 +48,10 @@ class Journal:
     def has(self, location: Location) -> bool:
         """Whether a location was noted."""
         return self._noted[location] > 0
+
+    def knows(self, owner: Any) -> bool:
+        """Whether any place in an object was noted."""
+        return self._owners[id(owner)] > 0
 
     def holds_first(self, location: Location) -> bool:
         """Whether a location holds what it did before it was first noted, or was not noted."""
@@ -70,4 +76,5 @@ class Journal:
         while len(self._entries) > mark:
             entry = self._entries.pop()
             self._noted[entry.location] -= 1
+            self._owners[id(entry.location.owner)] -= 1
             entry.location.write(entry.before)

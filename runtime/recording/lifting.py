@@ -28,13 +28,11 @@ from d2s.runtime.ir.sources import (
 )
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.places import MISSING
+from d2s.runtime.recording.places import MISSING, TABLES
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
-# Where a module of torch keeps what it is made of.
-TABLES = ("_parameters", "_buffers", "_modules")
 
 
 class Reachable:
@@ -48,12 +46,13 @@ class Reachable:
         # The dicts that hold attributes, of as many objects as were searched for them.
         self._tables: dict[int, Source] = {}
         self._searched = 0
-        self._roots: dict[Source, None] = {}
+        self._roots: dict[Source, Any] = {}
         # What the code that was met can look up, by the names in it.
         self.names: set[str] = set()
         self._keep: list[Any] = []
         self._classes: dict[type, None] = {}
         self._listeners: list[Callable[[type], None]] = []
+        self._followers: list[Callable[[Source, Any], None]] = []
 
     @contextmanager
     def telling_of_classes(self, tell: Callable[[type], None]) -> Iterator[None]:
@@ -65,6 +64,23 @@ class Reachable:
             yield
         finally:
             self._listeners.remove(tell)
+
+    @contextmanager
+    def telling_of_things(self, tell: Callable[[Source, Any], None]) -> Iterator[None]:
+        """Call `tell` with every variable and every object found so far, and meanwhile."""
+        self._followers.append(tell)
+        for thing in self._keep:
+            tell(self._sources[id(thing)], thing)
+        for source, value in self._roots.items():
+            tell(source, value)
+        try:
+            yield
+        finally:
+            self._followers.remove(tell)
+
+    def _tell(self, source: Source, thing: Any) -> None:
+        for tell in self._followers:
+            tell(source, thing)
 
     def add_class(self, cls: type) -> None:
         """Note a class that the recording can meet objects of."""
@@ -84,7 +100,8 @@ class Reachable:
     def add_root(self, source: Source, value: Any) -> None:
         """Also search from `value`; of a place where nothing is, only that is known."""
         if source not in self._roots:
-            self._roots[source] = None
+            self._roots[source] = value
+            self._tell(source, value)
             if value is not MISSING:
                 self._search([(source, value)])
 
@@ -140,6 +157,7 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
+            self._tell(source, value)
             self.add_class(value if isinstance(value, type) else type(value))
             # Modules hold much that is not read: what is, is checked then.
             if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):

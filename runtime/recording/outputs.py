@@ -35,7 +35,7 @@ from d2s.runtime.recording.places import (
 )
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import is_block, maker_of
+from d2s.runtime.recording.structures import is_block, maker_of, slots_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -231,11 +231,6 @@ def own_attributes(thing: Any) -> dict[str, Any] | None:
     slots = [name for kind in type(thing).__mro__ for name in slots_of(kind) if hasattr(thing, name)]
     own = getattr(thing, "__dict__", None)
     return None if own is None and not slots else {**{name: getattr(thing, name) for name in slots}, **(own or {})}
-
-
-def slots_of(kind: type) -> list[str]:
-    """The names of the slots that a class adds."""
-    return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]
 
 
 def _base(kind: type) -> Any:

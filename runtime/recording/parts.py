@@ -9,7 +9,7 @@ from typing import Any
 from d2s.runtime.ir.sources import Attribute, Derived, Item, Source
 from d2s.runtime.recording.checks import Check, HasContents, HasForm, HasMembers, IsFunction, IsObject
 from d2s.runtime.recording.locations import is_left_alone
-from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.structures import contents_of, holds_objects, objects_of
 from d2s.runtime.recording.variables import cells_of
 
 Parts = Iterable[tuple[Source, Any]]
@@ -127,24 +127,14 @@ def of_reference(source: Source, reference: Any) -> Parts:
     return [(Derived(source, referent), reference())]
 
 
-def objects_of(array: Any) -> list[Any]:
-    """What an array of objects holds, in order."""
-    found: list[Any] = array.ravel().tolist()
-    return found
-
-
 def block(thing: Any) -> Check:
     """The numbers in a block of memory."""
-    contents = None if _holds_objects(thing) else contents_of(thing)
+    contents = None if holds_objects(thing) else contents_of(thing)
     return form(thing) if contents is None else HasContents(type(thing), contents)
 
 
 def of_block(source: Source, thing: Any) -> Parts:
     """What an array of objects holds, in its shape."""
-    if not _holds_objects(thing):
+    if not holds_objects(thing):
         return ()
     return [(Attribute(source, "shape"), thing.shape), (Derived(source, objects_of), objects_of(thing))]
-
-
-def _holds_objects(thing: Any) -> bool:
-    return bool(getattr(getattr(thing, "dtype", None), "hasobject", False))

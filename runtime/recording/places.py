@@ -6,7 +6,7 @@ code does was recorded already.
 
 from __future__ import annotations
 
-import inspect
+import copy
 import types
 from collections import OrderedDict, deque
 from contextvars import ContextVar
@@ -15,7 +15,10 @@ from typing import Any
 
 import torch
 
+from d2s.runtime.ir.sources import attributes_of, class_entry
 from d2s.runtime.recording.locations import is_left_alone, is_own
+from d2s.runtime.recording.randomness import set_state, state_of
+from d2s.runtime.torch_internals.settings import Setting
 
 
 class Missing:
@@ -26,6 +29,31 @@ class Missing:
 
 
 MISSING = Missing()
+
+
+class Slot:
+    """Reads a slot of an object, or what else a class in C keeps of it; MISSING where it is not set."""
+
+    def __init__(self, descriptor: Any):
+        self.descriptor = descriptor
+
+    def __call__(self, thing: Any) -> Any:
+        try:
+            return self.descriptor.__get__(thing)
+        except AttributeError:
+            return MISSING
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Slot) and self.descriptor is other.descriptor
+
+    def __hash__(self) -> int:
+        return hash(self.descriptor)
+
+
+# Their attributes are read in C, with the class as their only say in it.
+IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
+# Where a module of torch keeps what it is made of.
+TABLES = ("_parameters", "_buffers", "_modules")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +130,19 @@ class AttributeLocation(NamedLocation):
     """An attribute of an object or a class."""
 
     def read(self) -> Any:
-        return MISSING if self._is_inherited() else getattr(self.owner, self.name, MISSING)
+        descriptor = class_entry(type(self.owner), self.name, MISSING)
+        if isinstance(descriptor, IN_C):
+            return Slot(descriptor)(self.owner)
+        if hasattr(type(descriptor), "__set__"):
+            return getattr(self.owner, self.name, MISSING)
+        own = vars(self.owner) if isinstance(self.owner, type) else attributes_of(self.owner)
+        tables = TABLES if isinstance(self.owner, torch.nn.Module) else ()
+        holders = (own, *(own[table] for table in tables if table in own))
+        return next((holder[self.name] for holder in holders if self.name in holder), MISSING)
 
     def is_plain(self) -> bool:
         usual = object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__
         return type(self.owner).__setattr__ in usual and self.name in getattr(self.owner, "__dict__", {})
-
-    def _is_inherited(self) -> bool:
-        """Whether the attribute is one of the class, which a write would hide and not change."""
-        if self.name in getattr(self.owner, "__dict__", {self.name: None}):
-            return False
-        of_class = inspect.getattr_static(type(self.owner), self.name, MISSING)
-        return of_class is not MISSING and not hasattr(type(of_class), "__set__")
 
     def write(self, value: Any) -> None:
         if value is not MISSING:
@@ -130,6 +159,38 @@ def _setter(owner: Any, name: str) -> Any:
 
 def _is_librarys(method: types.FunctionType) -> bool:
     return is_left_alone(method.__code__) and not is_own(method.__code__.co_filename)
+
+
+class ClassLocation(Location):
+    """The data that a class of the user's itself has: no methods, no descriptors."""
+
+    owner: type
+
+    def read(self) -> Any:
+        entries = vars(self.owner).items()
+        return {name: item for name, item in entries if not name.startswith("__") and not hasattr(item, "__get__")}
+
+    def write(self, value: Any) -> None:
+        for name in self.read().keys() - value.keys():
+            type.__delattr__(self.owner, name)
+        for name, item in value.items():
+            type.__setattr__(self.owner, name, item)
+
+
+class ModuleLocation(Location):
+    """What a Python module has, but for other modules, which are there once they are imported."""
+
+    owner: types.ModuleType
+
+    def read(self) -> Any:
+        entries = vars(self.owner).items()
+        return {name: item for name, item in entries if not isinstance(item, types.ModuleType)}
+
+    def write(self, value: Any) -> None:
+        own = vars(self.owner)
+        for name in self.read().keys() - value.keys():
+            del own[name]
+        own.update(value)
 
 
 class ContextLocation(Location):
@@ -180,3 +241,44 @@ class ContentsLocation(Location):
 def _dict_type(owner: dict[Any, Any]) -> type[dict[Any, Any]]:
     """The class in C that keeps what is in a dict: an `OrderedDict` has an order of its own."""
     return OrderedDict if isinstance(owner, OrderedDict) else dict
+
+
+class BlockLocation(Location):
+    """The numbers, or the objects, in an array, and its shape."""
+
+    def read(self) -> Any:
+        return copy.copy(self.owner)
+
+    def write(self, value: Any) -> None:
+        if not hasattr(self.owner, "shape"):
+            self.owner[:] = value
+            return
+        if self.owner.size != value.size:
+            self.owner.resize(value.shape, refcheck=False)
+        self.owner.shape = value.shape
+        self.owner[...] = value
+
+
+class GeneratorLocation(Location):
+    """The state of a generator of random numbers, as bytes."""
+
+    def read(self) -> Any:
+        return state_of(self.owner)
+
+    def write(self, value: Any) -> None:
+        set_state(self.owner, value)
+
+
+class SettingLocation(Location):
+    """A setting of torch, numpy or Python."""
+
+    owner: Setting
+
+    def key(self) -> tuple[Any, ...]:
+        return type(self), self.owner.name
+
+    def read(self) -> Any:
+        return self.owner.read()
+
+    def write(self, value: Any) -> None:
+        self.owner.set(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import types
 from typing import Any
 
 import torch
@@ -41,6 +43,22 @@ def is_block(thing: Any) -> bool:
     return _view_of(thing) is not None
 
 
+def is_array(thing: Any) -> bool:
+    """Whether this is an array of numpy's or Python's, or a `bytearray`."""
+    return isinstance(thing, bytearray | array.array) or (is_block(thing) and hasattr(thing, "flags"))
+
+
+def holds_objects(thing: Any) -> bool:
+    """Whether this is an array of objects."""
+    return bool(getattr(getattr(thing, "dtype", None), "hasobject", False))
+
+
+def objects_of(array: Any) -> list[Any]:
+    """What an array of objects holds, in order."""
+    found: list[Any] = array.ravel().tolist()
+    return found
+
+
 def _view_of(thing: Any) -> memoryview | None:
     if isinstance(thing, bytes | torch.Tensor):
         return None
@@ -50,3 +68,8 @@ def _view_of(thing: Any) -> memoryview | None:
         return None
     is_number = view.readonly and not view.shape
     return None if is_number else view
+
+
+def slots_of(kind: type) -> list[str]:
+    """The names of the slots that a class adds."""
+    return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]

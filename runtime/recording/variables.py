@@ -14,6 +14,7 @@ from d2s.runtime.ir.sources import (
     Attribute,
     Cell,
     Constant,
+    Derived,
     Global,
     Item,
     Member,
@@ -66,11 +67,16 @@ def _along(source: Source, value: Any, attributes: list[str], code: types.CodeTy
     if not isinstance(value, types.ModuleType):
         return
     if not attributes:
-        yield from named_of(source, value, names_in(code))
+        yield Derived(source, itself), value
         return
     name, *rest = attributes
     for path, item in named_of(source, value, [name]):
         yield from _along(path, item, rest, code)
+
+
+def itself(module: types.ModuleType) -> types.ModuleType:
+    """A global Python module that is handed on: it matters what it holds by any name in the code that was met."""
+    return module
 
 
 def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> Found:

@@ -34,6 +34,8 @@ class Checked(dict):
 class Upper:
     """An object that keeps its attributes under other names."""
 
+    writes: int
+
     def __init__(self):
         object.__setattr__(self, "writes", 0)
 

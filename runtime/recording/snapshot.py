@@ -1,0 +1,168 @@
+"""The user's objects as they were before a recording: a change that the journal did not hear of is found by it.
+
+Code that is not converted, such as that of a library, can write an object without telling anybody. The program would
+not do it again at each run, so there is none, and the object is put back.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+import types
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from d2s.runtime.errors import CaptureError
+from d2s.runtime.ir.sources import Attribute, Cell, Global, Source, attributes_of, is_users_name, read
+from d2s.runtime.recording.journal import Journal
+from d2s.runtime.recording.locations import is_users_function
+from d2s.runtime.recording.places import (
+    CONTAINERS,
+    TABLES,
+    AttributeLocation,
+    BlockLocation,
+    CellLocation,
+    ClassLocation,
+    ContentsLocation,
+    GeneratorLocation,
+    GlobalLocation,
+    Location,
+    ModuleLocation,
+    SettingLocation,
+)
+from d2s.runtime.recording.randomness import global_generators, is_generator
+from d2s.runtime.recording.structures import contents_of, holds_objects, is_array, objects_of, slots_of
+from d2s.runtime.torch_internals.settings import settings
+
+# Of a function of the user's what can be replaced.
+_OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+# What these hold is made anew at each look.
+_BY_VALUE = (GeneratorLocation, SettingLocation)
+# Arrays of more bytes are not copied: that no unconverted code writes them is trusted.
+MOST_BYTES = 2**26
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was in a place; `words` say whose place it is."""
+
+    place: Location
+    before: Any
+    words: str
+
+
+class Snapshot:
+    """What was in the places of some objects when these were found."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._held: dict[Location, Held] = {}
+        self._modules = len(sys.modules)
+
+    def take_of(self, source: Source, thing: Any) -> None:
+        """Remember what is in an object, and in the variable that it was found in, if there is one."""
+        self._take(_variable(source), f"the variable {source}")
+        # What the recording has written by now is as it was when the journal has undone it.
+        if not any(map(self._journal.knows, (thing, attributes_of(thing)))):
+            self._take(_places(thing), f"a {type(thing).__name__}")
+
+    def take_surroundings(self) -> None:
+        """Remember the settings, and the generators of random numbers that are not in the user's hands."""
+        for setting in settings():
+            self._take([SettingLocation(setting)], setting.name)
+        self._take(map(GeneratorLocation, global_generators()), "a generator of random numbers")
+
+    def _take(self, places: Iterable[Location], words: str) -> None:
+        for place in places:
+            if place not in self._held and not self._journal.has(place):
+                self._held[place] = Held(place, place.read(), words)
+
+    def restore(self) -> Held | None:
+        """Put back what is otherwise now; the first that was changed, None if there is none."""
+        changed = [held for held in self._held.values() if self._is_changed(held.place, held.before)]
+        for held in changed:
+            held.place.write(held.before)
+        return changed[0] if changed else None
+
+    def _is_changed(self, place: Location, before: Any) -> bool:
+        now = place.read()
+        if isinstance(place, SettingLocation) and place.owner.by_imports and len(sys.modules) != self._modules:
+            return False
+        return before != now if isinstance(place, _BY_VALUE) else not _is_same(before, now)
+
+
+def check_unchanged(changed: Held | None) -> None:
+    """Go on only if no place was changed that the journal did not hear of.
+
+    Raises:
+        CaptureError: this one was.
+    """
+    if changed is None:
+        return
+    is_outside = isinstance(changed.place, _BY_VALUE)
+    reason = f"{changed.words} is changed by code that is not rewritten, which a program would not run"
+    raise CaptureError("D2S308" if is_outside else "D2S307", reason, "change it before the static function or after")
+
+
+def _variable(source: Source) -> Iterator[Location]:
+    match source:
+        case Global():
+            yield GlobalLocation(source.namespace, source.name)
+        case Cell(cell):
+            yield CellLocation(cell)
+        case Attribute(Global() as base, name) if isinstance(module := read(base, {}), types.ModuleType):
+            yield GlobalLocation(vars(module), name)
+
+
+def _places(thing: Any) -> Iterator[Location]:
+    """The places that an object has."""
+    if isinstance(thing, type):
+        if is_users_name(thing.__module__):
+            yield ClassLocation(thing)
+        return
+    if isinstance(thing, types.ModuleType):
+        if is_users_name(thing.__name__):
+            yield ModuleLocation(thing)
+        return
+    if is_users_function(thing):
+        yield from (AttributeLocation(thing, name) for name in _OF_FUNCTIONS)
+    if isinstance(thing, CONTAINERS):
+        yield ContentsLocation(thing)
+    elif is_generator(thing):
+        yield GeneratorLocation(thing)
+    elif is_array(thing) and memoryview(thing).nbytes <= MOST_BYTES:
+        yield BlockLocation(thing)
+    if type(thing).__dictoffset__:
+        own = attributes_of(thing)
+        yield ContentsLocation(own)
+        if isinstance(thing, torch.nn.Module):
+            yield from (ContentsLocation(own[table]) for table in TABLES if table in own)
+    for kind in type(thing).__mro__:
+        if is_users_name(kind.__module__):
+            yield from (AttributeLocation(thing, name) for name in slots_of(kind))
+
+
+def _is_same(before: Any, now: Any) -> bool:
+    """Whether a place holds the very same things, in the same order."""
+    if isinstance(before, dict):
+        alive = {key: item for key, item in before.items() if not (_is_gone(key) or _is_gone(item))}
+        return _are_same(list(alive), list(now)) and _are_same(list(alive.values()), list(now.values()))
+    if isinstance(before, CONTAINERS):
+        return _are_same(list(before), list(now))
+    if is_array(before):
+        if holds_objects(before):
+            return _are_same(objects_of(before), objects_of(now))
+        return contents_of(before) == contents_of(now)
+    return before is now
+
+
+def _are_same(before: list[Any], now: list[Any]) -> bool:
+    return len(before) == len(now) and all(map(operator.is_, before, now))
+
+
+def _is_gone(thing: Any) -> bool:
+    return isinstance(thing, weakref.ref) and thing() is None
