@@ -5,12 +5,18 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
-from collections.abc import Callable
+import functools
+import heapq
+import random
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from compare import detached, same
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import d2s
 
@@ -150,3 +156,123 @@ def run(act: Callable[..., Any], thing: Any, **options: Any) -> list[Any]:
 @pytest.mark.parametrize(("act", "make"), CASES, ids=[f"{n}-{act.__name__}" for n, (act, _) in enumerate(CASES)])
 def test_a_write_is_as_in_eager(act: Callable[..., Any], make: Callable[[], Any]) -> None:
     assert same(run(act, make(), full_graph=True), run(act, make()))
+
+
+# ------------------------------------------------------------------ by code that is not rewritten
+
+
+def out(s, x):
+    np.add(s["array"], 1, out=s["array"])
+    return x + float(s["array"].sum())
+
+
+def copied_into(s, x):
+    np.copyto(s["array"], s["array"] * 2 + 1)
+    return x
+
+
+def reshaped(s, x):
+    s["array"].shape = s["array"].shape[::-1]
+    return x
+
+
+def in_a_thread(s, x):
+    one = threading.Thread(target=s["list"].append, args=(1,))
+    one.start()
+    one.join()
+    return x * len(s["list"])
+
+
+def in_vmap(s, x):
+    return torch.vmap(lambda v: (s["list"].append(1), v)[1])(x)
+
+
+def by_a_library(s, x):
+    s["random"].shuffle(s["list"])
+    heapq.heapify(s["list"])
+    return x * s["list"][0]
+
+
+def draws(s, x):
+    return x * s["random"].random() + float(s["generator"].random())
+
+
+def seeds(s, x):
+    s["torch"].manual_seed(3)
+    return x + torch.rand(2, generator=s["torch"])
+
+
+def prints(s, x):
+    torch.set_printoptions(precision=len(s["list"]))
+    return x
+
+
+def attribute_of_a_function(s, x):
+    functools.update_wrapper(s["function"], s["other"])
+    return x
+
+
+def in_a_mode(s, x):
+    class Names(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            s["list"].append(1)
+            return function(*args, **(kwargs or {}))
+
+    with Names():
+        return x + 1
+
+
+UNSEEN = [out, copied_into, reshaped, in_a_thread, in_vmap, by_a_library, draws, seeds, attribute_of_a_function]
+UNSEEN += [prints, in_a_mode]
+
+
+def world() -> dict[str, Any]:
+    return {
+        "array": np.arange(6.0).reshape(2, 3),
+        "list": [3, 1, 2],
+        "random": random.Random(0),
+        "generator": np.random.default_rng(0),
+        "torch": torch.Generator(),
+        "function": lambda: None,
+        "other": lambda: 1,
+    }
+
+
+def seen_of(thing: dict[str, Any]) -> Any:
+    array, generators = thing["array"], (thing["random"].getstate(), thing["generator"].bit_generator.state)
+    drawn = thing["torch"].get_state().tolist()
+    held = (array.tolist(), list(thing["list"]), drawn, len(vars(thing["function"])), torch.get_num_threads())
+    return repr((held, generators, vars(torch._tensor_str.PRINT_OPTS)))
+
+
+@pytest.fixture(autouse=True)
+def _usual_settings() -> Iterator[None]:
+    yield
+    torch.set_printoptions(profile="default")
+
+
+@pytest.mark.filterwarnings("ignore::d2s.FallbackWarning")
+@pytest.mark.parametrize("act", UNSEEN)
+def test_what_other_code_changes_is_changed_at_each_call(act: Callable[..., Any]) -> None:
+    seen = []
+    for function in (act, d2s.to_static(act)):
+        thing = world()
+        torch.set_printoptions(profile="default")
+        x = torch.tensor([1.0, 2.0])
+        seen.append([(function(thing, each), seen_of(thing)) for each in (x, -x, x)])
+    assert same(*seen)
+
+
+@pytest.mark.parametrize("act", UNSEEN)
+def test_a_capture_that_is_given_up_leaves_everything_as_it_was(act: Callable[..., Any]) -> None:
+    def gives_up(s, x):
+        answer = act(s, x)
+        s["list"].append(4)
+        s["new"] = answer
+        return answer if eval("True") else x
+
+    thing = world()
+    before = seen_of(thing)
+    with pytest.raises(d2s.ConversionError):
+        d2s.to_static(gives_up, full_graph=True)(thing, torch.ones(2))
+    assert seen_of(thing) == before and "new" not in thing
