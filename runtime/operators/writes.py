@@ -20,6 +20,7 @@ from d2s.runtime.recording.places import CONTAINERS, AttributeLocation, Contents
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import is_block
+from d2s.runtime.recording.tags import is_tag
 
 _UPDATES: dict[str, Callable[[Any, Any], Any]] = {
     "+=": operator.iadd,
@@ -52,7 +53,13 @@ def note_contents(container: Any) -> None:
 def note_attribute(owner: Any, name: str) -> None:
     """Tell the journal that an attribute is about to change."""
     recorder = active_recorder()
-    if recorder is not None and not isinstance(owner, torch.Tensor) and not _writes_itself(owner, name):
+    if recorder is None:
+        return
+    if isinstance(owner, torch.Tensor):
+        if not is_tag(owner, name):
+            return
+        recorder.tags.note(owner, name)
+    if not _writes_itself(owner, name):
         recorder.merged.check_unwritten(owner)
         if isinstance(owner, type) and "<locals>" not in owner.__qualname__:
             recorder.reachable.add_root(Constant(owner, owner.__name__), owner)

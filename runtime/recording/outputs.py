@@ -36,6 +36,7 @@ from d2s.runtime.recording.places import (
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import is_block, maker_of, slots_of
+from d2s.runtime.recording.tags import put_tags
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -78,6 +79,8 @@ class Outputs:
 
     def tree(self, thing: Any) -> Tree:
         """A thing in the program."""
+        if isinstance(thing, torch.Tensor):
+            return self._tensor(thing)
         if is_staged(thing):
             return self.recorder.operand(thing)
         if type(thing) in (int, float, bool, complex, str, bytes, type(None)):
@@ -95,6 +98,15 @@ class Outputs:
         if id(thing) not in self._made:
             self._made[id(thing)] = self._make(thing)
         return self._made[id(thing)]
+
+    def _tensor(self, tensor: torch.Tensor) -> Tree:
+        operand = self.recorder.operand(tensor)
+        tags = self.recorder.tags.of(tensor)
+        if tags and id(tensor) not in self._made:
+            self._made[id(tensor)] = operand
+            given = {name: self.tree(tag) for name, tag in tags.items()}
+            self.recorder.emit_call(put_tags, (operand, given), {}, None, ORDERED)
+        return operand
 
     def _function(self, function: types.FunctionType) -> Tree:
         if function in self._functions:

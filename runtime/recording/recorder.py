@@ -61,6 +61,7 @@ from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt
 from d2s.runtime.recording.table_sites import Tables
 from d2s.runtime.recording.tables import is_run_time_table
+from d2s.runtime.recording.tags import Tags
 from d2s.runtime.recording.tails import Tails
 from d2s.runtime.recording.texts import RunTimeText, is_run_time_text
 from d2s.runtime.torch_internals.calls import is_profiling
@@ -198,6 +199,7 @@ class Recorder(TorchFunctionMode):
         self.broken_history = False
         self.uncertain_gradients = False
         self.gradients = Gradients(self)
+        self.tags = Tags()
         # Functions that were handed on, with a variable each that they share and what it held.
         self.handed_on: list[tuple[types.FunctionType, types.CellType, Any]] = []
         self._values: dict[int, tuple[Any, Value]] = {}

@@ -255,7 +255,8 @@ class Joiner:
             return spec
         thing = spec.thing
         if isinstance(thing, torch.Tensor):
-            return OfTensor(self.recorder.type_of(thing))
+            has_tags = self.recorder.tags.matter(thing, self.recorder.reachable.names)
+            return spec if has_tags else OfTensor(self.recorder.type_of(thing))
         if is_run_time_array(thing):
             return OfArray(thing.type, thing.checked)
         kind = number_kind(thing)

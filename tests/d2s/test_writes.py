@@ -260,7 +260,7 @@ def test_what_other_code_changes_is_changed_at_each_call(act: Callable[..., Any]
         torch.set_printoptions(profile="default")
         x = torch.tensor([1.0, 2.0])
         seen.append([(function(thing, each), seen_of(thing)) for each in (x, -x, x)])
-    assert same(*seen)
+    assert same(seen[0], seen[1])
 
 
 @pytest.mark.parametrize("act", UNSEEN)
@@ -276,3 +276,65 @@ def test_a_capture_that_is_given_up_leaves_everything_as_it_was(act: Callable[..
     with pytest.raises(d2s.ConversionError):
         d2s.to_static(gives_up, full_graph=True)(thing, torch.ones(2))
     assert seen_of(thing) == before and "new" not in thing
+
+
+# ------------------------------------------------------------------ attributes that are put on tensors
+
+
+def tags_its_answer(x, p):
+    y = x + 1
+    y.tag, y.part = "a", x / 2
+    return y, [y]
+
+
+def tags_its_argument(x, p):
+    x.calls = getattr(x, "calls", 0) + 1
+    return x * x.calls
+
+
+def tags_a_parameter(x, p):
+    p.seen = x * 2
+    return x
+
+
+def tags_on_one_side(x, p):
+    y = x * 2
+    if x.sum() > 0:
+        y.tag = x
+    z = y if hasattr(y, "tag") else y + 1
+    del x.calls
+    return z
+
+
+def tagged_by_a_side(x, p):
+    if x.sum() > 0:
+        y = x * 2
+        y.factor = 3
+    else:
+        y = x * 4
+        y.factor = 5
+    return y * y.factor, y
+
+
+def tags_of(tensor: torch.Tensor) -> Any:
+    return {name: getattr(tensor, name, None) for name in ("tag", "part", "calls", "seen", "factor")}
+
+
+@pytest.mark.parametrize("backend", ["torch", "inductor"])
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize(
+    "act", [tags_its_answer, tags_its_argument, tags_a_parameter, tags_on_one_side, tagged_by_a_side]
+)
+def test_attributes_of_tensors(act: Callable[..., Any], requires_grad: bool, backend: str) -> None:
+    seen: list[Any] = []
+    for function in (act, d2s.to_static(act, full_graph=True, backend=backend)):
+        p = torch.nn.Parameter(torch.ones(2))
+        found: list[Any] = []
+        for value in (1.0, -1.0, 2.0):
+            x = torch.full((2,), value, requires_grad=requires_grad)
+            x.calls = 1  # type: ignore[attr-defined]
+            answer = function(x, p)
+            first = answer[0] if isinstance(answer, tuple) else answer
+            found.append((answer, tags_of(first), tags_of(x), tags_of(p)))
+        seen.append(detached(found))
+    assert same(seen[0], seen[1])
