@@ -71,16 +71,20 @@ class StaticFunction:
 
     def _call_for_the_first_time(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bound = self._programs.bind(args, kwargs)
+        refusal: ConversionError | None = None
         try:
             executable, inputs = self._programs.capture_unless_refused(bound)
         except ConversionError as error:
             if self.options.full_graph:
                 raise
-            tell(self.function, error)
-            if not was_told(error):
-                self._warn(error)
-            return run_in_eager(self.function, error, StaticFunction, args, kwargs)
-        return executable.run(inputs, tuple(bound.arguments.values()))
+            refusal = error
+        if refusal is None:
+            return executable.run(inputs, tuple(bound.arguments.values()))
+        # No longer in the handler: what the user's code raises has nothing to do with the refusal.
+        tell(self.function, refusal)
+        if not was_told(refusal):
+            self._warn(refusal)
+        return run_in_eager(self.function, refusal, StaticFunction, args, kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundStaticFunction(self, instance)

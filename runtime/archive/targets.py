@@ -25,7 +25,7 @@ from d2s.runtime.operators.orders import sorted_positions
 from d2s.runtime.operators.sequences import range_length
 from d2s.runtime.operators.shown import join_text
 from d2s.runtime.recording.attempts import attempt
-from d2s.runtime.recording.exceptions import remake_exception
+from d2s.runtime.recording.exceptions import chain_exception, remake_exception
 from d2s.runtime.recording.gradients import has_gradient
 from d2s.runtime.recording.lists import list_position
 from d2s.runtime.recording.numbers import real_power
@@ -84,6 +84,7 @@ _DUNDERS = frozenset(
 
 _OF_D2S = (
     attempt,
+    chain_exception,
     device_type,
     expect_no_node,
     has_gradient,

@@ -118,14 +118,17 @@ class Executable:
         Raises:
             Exception: what the function raises.
         """
+        raised: RaisedAfterWrites | None = None
         try:
             answer, writes, values = self._run(*inputs)
-        except RaisedAfterWrites as raised:
-            self._write(raised.writes, raised.values, arguments)
-            raise raised.exception from None
+        except RaisedAfterWrites as error:
+            raised = error
         except Exception as error:
             self._add_place(error)
             raise
+        if raised is not None:
+            self._write(raised.writes, raised.values, arguments)
+            raise raised.exception
         if writes:
             self._write(writes, values, arguments)
         return answer

@@ -12,6 +12,7 @@ from typing import Any
 from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
+from d2s.runtime.recording.exceptions import of_local
 from d2s.runtime.recording.joins import record_joined
 from d2s.runtime.recording.locations import is_users_function, package_of
 from d2s.runtime.recording.recorder import active_recorder
@@ -37,14 +38,18 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
     `sees` is whether it has a `finally`.
     """
     recorder = active_recorder()
-    if recorder is None:
-        yield
-        return
-    recorder.handlers.append(Handler(caught, sees))
+    if recorder is not None:
+        recorder.handlers.append(Handler(caught, sees))
     try:
         yield
+    except NameError as error:
+        users = of_local(error)
+        if users is error:
+            raise
+        raise users from users.__cause__
     finally:
-        recorder.handlers.pop()
+        if recorder is not None:
+            recorder.handlers.pop()
 
 
 def unwinding() -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import traceback
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, failing_call
+from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, Unwinding, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
 from d2s.runtime.recording.locations import TORCH_FOLDER, is_left_alone, is_own, line_of_raise, user_location
 from d2s.runtime.torch_internals.fakes import FAKE_ERRORS
@@ -25,21 +26,47 @@ _FOR_THE_USER = (
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
     """The value of an exception that leaves the function; `tree` gives what its parts are in the program."""
-    call = failing_call(error)
+    error, call = of_local(error), failing_call(error)
     if call is not None:
         recorder.emit(call)
         error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
-    value = recorder.fresh(PythonType(type(error)))
+    return _value_of(recorder, error, tree)
+
+
+def _value_of(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
+    """The value of an exception, and of those that are linked to it."""
     attributes = {name: tree(item) for name, item in attributes_of(error).items()}
     args = tuple(map(tree, error.args))
-    place = line_of_raise(error)
-    recorder.emit(Call(remake_exception, (type(error), args, attributes), {}, value, PURE, recorder.modes(), place))
+    value = _emitted(recorder, error, remake_exception, (type(error), args, attributes))
+    cause, context, suppresses = error.__cause__, error.__context__, error.__suppress_context__
+    if isinstance(context, Unwinding):
+        context = None
+    if cause is None and context is None and not suppresses:
+        return value
+    of_cause = cause and _value_of(recorder, cause, tree)
+    of_context = of_cause if context is cause else context and _value_of(recorder, context, tree)
+    return _emitted(recorder, error, chain_exception, (value, of_cause, of_context, suppresses))
+
+
+def _emitted(recorder: Recorder, error: BaseException, target: Any, args: tuple[Any, ...]) -> Value:
+    value = recorder.fresh(PythonType(type(error)))
+    recorder.emit(Call(target, args, {}, value, PURE, recorder.modes(), line_of_raise(error)))
     return value
 
 
+def chain_exception(
+    error: BaseException, cause: BaseException | None, context: BaseException | None, suppresses: bool
+) -> BaseException:
+    """An exception with what it was raised from, and while what was handled."""
+    error.__cause__ = cause
+    error.__context__ = context
+    error.__suppress_context__ = suppresses
+    return error
+
+
 def attributes_of(error: BaseException) -> dict[str, Any]:
-    """What the user's code has put into an exception."""
-    return {name: item for name, item in vars(error).items() if not name.startswith("__")}
+    """What the user's code has put into an exception, also its notes."""
+    return {name: item for name, item in vars(error).items() if name == "__notes__" or not name.startswith("__")}
 
 
 def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
@@ -48,6 +75,32 @@ def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attribute
     error.args = args
     vars(error).update(attributes)
     return error
+
+
+def of_local(error: BaseException) -> BaseException:
+    """An exception as eager raises it: a variable that a region reads is a local one of the function around it."""
+    if type(error) is not NameError or error.__traceback__ is None or error.name is None:
+        return error
+    if not _is_local(error.name, [frame for frame, _ in traceback.walk_tb(error.__traceback__)]):
+        return error
+    text = f"cannot access local variable {error.name!r} where it is not associated with a value"
+    found = UnboundLocalError(text, name=error.name).with_traceback(error.__traceback__)
+    found.__context__ = error.__context__
+    return found
+
+
+def _is_local(name: str, frames: list[types.FrameType]) -> bool:
+    """Whether the last of these frames reads a variable of a function of the user's that it is a region of."""
+    code = frames[-1].f_code
+    if name not in code.co_freevars:
+        return False
+    outer: types.FrameType | None = frames[0].f_back
+    while outer is not None:
+        frames.insert(0, outer)
+        outer = outer.f_back
+    owner = next((frame.f_code for frame in reversed(frames) if name in frame.f_code.co_cellvars), None)
+    # A region is called as the function that it was part of.
+    return owner is not None and (owner.co_filename, owner.co_qualname) == (code.co_filename, code.co_qualname)
 
 
 # What torch raises where it can't do with fakes what it could do with tensors, and not for mistakes of the user's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import io
+import logging
 import sys
 import types
 from collections import deque
@@ -33,6 +34,8 @@ from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+# What holds more than is the user's, or nothing that a program reads.
+_NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, logging.Logger, logging.Handler)
 
 
 class Reachable:
@@ -170,7 +173,7 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     if isinstance(value, type):
         yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
         return
-    if isinstance(value, torch.Tensor | types.ModuleType) or not is_looked_into(type(value)):
+    if isinstance(value, _NOT_LOOKED_INTO) or not is_looked_into(type(value)):
         return
     own, kind = attributes_of(value), kind_of(value)
     if isinstance(value, torch.nn.Module):

@@ -146,6 +146,8 @@ class Outputs:
             return self._call(target, *map(self.tree, args))
         if isinstance(thing, Iterator) and kind.__module__ == "builtins":
             return self._iterator(thing)
+        if isinstance(thing, BaseException):
+            return record_exception(self.recorder, thing, self.tree)
         attributes = own_attributes(thing)
         if attributes is None or kind.__module__ == "builtins":
             return self.recorder.operand(thing)

@@ -6,6 +6,7 @@ not do it again at each run, so there is none, and the object is put back.
 
 from __future__ import annotations
 
+import logging
 import operator
 import sys
 import types
@@ -124,6 +125,8 @@ def _places(thing: Any) -> Iterator[Location]:
         if is_users_name(thing.__module__):
             yield ClassLocation(thing)
         return
+    if isinstance(thing, logging.Logger | logging.Handler):
+        return  # they remember what they were asked
     if isinstance(thing, types.ModuleType):
         if is_users_name(thing.__name__):
             yield ModuleLocation(thing)

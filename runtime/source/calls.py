@@ -90,12 +90,21 @@ class Calls:
             return call_of(expression("len"), self.range_of(call))
         if name == "d2s.remake_exception" and not call.args[2]:
             return self._called(self._trees.tree(call.args[0]), call.target, call.args[1], {})
+        if name == "d2s.chain_exception":
+            return self._chained(*call.args)
         written = self._operator(name, call) or self._method(name, call)
         if written is not None:
             return written
         if name.startswith("d2s."):
             raise D2SError(f"a call of {display_name(call.target)} can't be written as source")
         return self._called(dotted(name), call.target, call.args, call.kwargs)
+
+    def _chained(self, error: Any, cause: Any, context: Any, suppresses: bool) -> ast.expr:
+        """An exception; what it is raised from goes with it to the `raise`. Its context is left out."""
+        made = self._trees.tree(error)
+        if cause is not None or suppresses:
+            made.d2s_cause = self._trees.tree(cause)  # type: ignore[attr-defined]
+        return made
 
     def statement(self, call: Call) -> ast.stmt:
         """The statement for a call that `is_statement`, or whose result is not used."""

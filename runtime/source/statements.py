@@ -63,7 +63,8 @@ class Statements:
             self._fork(end, finish)
         elif isinstance(end, Raise):
             self._writes(end.writes)
-            self._statement(ast.Raise(self._tree(end.exception)))
+            error = self._tree(end.exception)
+            self._statement(ast.Raise(error, getattr(error, "d2s_cause", None)))
         else:
             finish(end)
 
