@@ -37,6 +37,7 @@ from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
+from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
 from d2s.runtime.recording.places import CellLocation
@@ -107,6 +108,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
             return of_cache_method(recorder, function)
         if isinstance(owner, ContextVar):
             return of_context(recorder, function)
+        if isinstance(owner, type) and function == type.__call__.__get__(owner):
+            return _made_by_parts(recorder, owner)  # what a metaclass hands on
         if function in _EFFECTS:
             return _effect(recorder, function)
         return REPLACEMENTS.get(function) or _left(function, of_c)
@@ -159,7 +162,8 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
 
 
 def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:
-    """A method of an object that keeps functions, such as callbacks, and will call them."""
+    """A method of an `ExitStack`, which keeps functions and will call them."""
+    note_contents(method.__self__._exit_callbacks)  # type: ignore[attr-defined]
     return method(*(converted(recorder, arg) if callable(arg) else arg for arg in args), **kwargs)
 
 
@@ -230,7 +234,7 @@ def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.
     cells = wrapper.__closure__ or ()
     if not is_users_function(inner):
         return wrapper
-    if inspect.isgeneratorfunction(inner) or not any(_holds(cell, inner) for cell in cells):
+    if not any(_holds(cell, inner) for cell in cells):
         return wrapper
     new = types.CellType(converted(recorder, inner))
     closure = tuple(new if _holds(cell, inner) else cell for cell in cells)
@@ -249,18 +253,26 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     if writes_down(cls):
         return knowing_texts(cls)
     recorder.reachable.add_class(cls)
-    init = cls.__init__
-    plain = type(cls).__call__ is type.__call__
-    if not plain or not is_users_function(init):
-        return cls
-    new_init = _converted_function(recorder, init)
-    if new_init is init:
+    if is_users_function(type(cls).__call__):
+        return types.MethodType(converted(recorder, type(cls).__call__), cls)
+    return _made_by_parts(recorder, cls) if type(cls).__call__ is type.__call__ else cls
+
+
+def _made_by_parts(recorder: Recorder, cls: Any) -> Callable[..., Any]:
+    """A class whose `__new__` and `__init__` are converted."""
+    if is_users_function(getattr(cls, "__del__", None)):
+        reason = f"a {cls.__name__} is made, whose `__del__` runs whenever Python drops it"
+        raise CaptureError("D2S307", reason, "make it before the static function", user_location())
+    new, init = cls.__new__, cls.__init__
+    new_form = converted(recorder, new) if is_users_function(new) else new
+    init_form = converted(recorder, init) if is_users_function(init) else init
+    if new_form is new and init_form is init:
         return cls
 
     def construct(*args: Any, **kwargs: Any) -> Any:
-        made = cls.__new__(cls) if cls.__new__ is object.__new__ else cls.__new__(cls, *args, **kwargs)
+        made = cls.__new__(cls) if new is object.__new__ else new_form(cls, *args, **kwargs)
         if isinstance(made, cls):
-            new_init(made, *args, **kwargs)
+            init_form(made, *args, **kwargs)
         return made
 
     return construct

@@ -15,7 +15,7 @@ from d2s.runtime.recording.attempts import Handler
 from d2s.runtime.recording.exceptions import of_local
 from d2s.runtime.recording.joins import record_joined
 from d2s.runtime.recording.locations import is_users_function, package_of
-from d2s.runtime.recording.recorder import active_recorder
+from d2s.runtime.recording.recorder import Recorder, active_recorder
 
 # What a bare `except` catches.
 ANYTHING = BaseException
@@ -37,9 +37,10 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
 
     `sees` is whether it has a `finally`.
     """
-    recorder = active_recorder()
+    recorder, run = _now()
+    handler = Handler(caught, sees)
     if recorder is not None:
-        recorder.handlers.append(Handler(caught, sees))
+        recorder.handlers.append(handler)
     try:
         yield
     except NameError as error:
@@ -47,14 +48,31 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
         if users is error:
             raise
         raise users from users.__cause__
+    except GeneratorExit as error:
+        _note_abandoned(error, run)
+        raise
     finally:
         if recorder is not None:
-            recorder.handlers.pop()
+            # A generator may end after what was entered later.
+            recorder.handlers[:] = [other for other in recorder.handlers if other is not handler]
+
+
+def _now() -> tuple[Recorder | None, object]:
+    """The recorder that is at work, and what stands for the run of the function that it records."""
+    recorder = active_recorder()
+    return recorder, None if recorder is None else recorder.run
+
+
+def _note_abandoned(error: GeneratorExit, run: object) -> None:
+    """A generator of a run ends: if that run is over, by the garbage collector, which eager knows nothing of."""
+    if run is not None and _now()[1] is not run:
+        error.d2s_abandoned = True  # type: ignore[attr-defined]
 
 
 def unwinding() -> bool:
-    """Whether a `finally` runs because the recording is given up or begins anew."""
-    return isinstance(sys.exc_info()[1], Unwinding)
+    """Whether a `finally` runs because the recording is given up or begins anew, or is long over."""
+    error = sys.exc_info()[1]
+    return isinstance(error, Unwinding) or getattr(error, "d2s_abandoned", False)
 
 
 def entered(manager: Any) -> Any:
@@ -78,6 +96,7 @@ class _Entered:
     def __init__(self, manager: Any):
         self._manager = manager
         self._handling = handling(lambda: ANYTHING if may_swallow(manager) else ())
+        self._run = _now()[1]
 
     def __enter__(self) -> Any:
         entered = self._manager.__enter__()
@@ -86,5 +105,9 @@ class _Entered:
 
     def __exit__(self, *exception: Any) -> Any:
         self._handling.__exit__(None, None, None)
+        if isinstance(exception[1], GeneratorExit):
+            _note_abandoned(exception[1], self._run)
+            if unwinding():
+                return False
         swallowed = self._manager.__exit__(*exception)
         return swallowed and not isinstance(exception[1], Unwinding)

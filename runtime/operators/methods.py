@@ -19,9 +19,9 @@ from d2s.runtime.torch_internals.calls import replaced
 
 # Those that make a class or an object, or end one; `__init__` is converted where the class is called. All that a
 # recording itself asks of an object goes through `__getattribute__`.
-_LEFT = frozenset(
-    "__new__ __init__ __init_subclass__ __class_getitem__ __set_name__ __del__ __getattribute__".split()
-)
+_LEFT = frozenset("__new__ __init__ __del__ __getattribute__".split())
+# Those of a class itself.
+_OF_CLASSES = ("__init_subclass__", "__class_getitem__")
 # What these answer must be of Python's own type: what only the run knows is decided by one path for each answer.
 _ANSWERS: dict[str, Callable[[Any], Any]] = {"__bool__": bool, "__contains__": bool}
 
@@ -59,6 +59,8 @@ def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any
         return property(
             *(_recorded(recorder, converted, part) if is_users_function(part) else part for part in parts)
         )
+    if type(item) is classmethod and name in _OF_CLASSES and is_users_function(item.__func__):
+        return classmethod(_recorded(recorder, converted, item.__func__))
     if not is_users_function(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
         return None
     return _recorded(recorder, converted, item, _ANSWERS.get(name))

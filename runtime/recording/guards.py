@@ -41,9 +41,9 @@ from d2s.runtime.recording.checks import (
     Whole,
 )
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.lifting import TABLES, Reachable
+from d2s.runtime.recording.lifting import TABLES, Reachable, is_watched
 from d2s.runtime.recording.places import MISSING
-from d2s.runtime.recording.reads import Reads, is_watched
+from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 

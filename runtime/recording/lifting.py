@@ -25,7 +25,6 @@ from d2s.runtime.ir.sources import (
     Source,
     attributes_of,
     is_users_name,
-    prefixes,
 )
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
@@ -34,6 +33,8 @@ from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+# Their attributes are noted otherwise, or are no state of the user's.
+_SEEN_OTHERWISE = (torch.Tensor, type, types.ModuleType)
 # What holds more than is the user's, or nothing that a program reads.
 _NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, logging.Logger, logging.Handler)
 
@@ -53,6 +54,7 @@ class Reachable:
         # What the code that was met can look up, by the names in it.
         self.names: set[str] = set()
         self._keep: list[Any] = []
+        self._iterators: dict[Source | None, Any] = {}  # by the attribute that they are read by
         self._classes: dict[type, None] = {}
         self._listeners: list[Callable[[type], None]] = []
         self._followers: list[Callable[[Source, Any], None]] = []
@@ -135,6 +137,16 @@ class Reachable:
         self._searched = len(self._keep)
         return self._tables.get(id(container))
 
+    def check_read(self, thing: Any, name: str) -> None:
+        """Go on only if an attribute that is read leads to no iterator of the user's.
+
+        Raises:
+            CaptureError: it does.
+        """
+        source = self.find(thing) if self._iterators else None
+        if source is not None:
+            refuse_iterator(self._iterators.get(attribute_source(source, thing, name)))
+
     def roots(self) -> list[Source]:
         """Where the search began."""
         return list(self._roots)
@@ -153,19 +165,22 @@ class Reachable:
             self._tables.update((id(own[table]), Attribute(source, table)) for table in TABLES if table in own)
 
     def _search(self, starts: list[tuple[Source, Any]]) -> None:
-        queue = deque(starts)
+        # Beside each the attribute that it is read by, of an object that tells of what is read of it.
+        queue: deque[tuple[Source, Any, Source | None]] = deque((source, value, None) for source, value in starts)
         while queue:
-            source, value = queue.popleft()
+            source, value, attribute = queue.popleft()
             if is_value(value) or id(value) in self._sources:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
             self._tell(source, value)
             self.add_class(value if isinstance(value, type) else type(value))
-            # Modules hold much that is not read: what is, is checked then.
-            if is_iterator(value) and not any(isinstance(step, Member) for step in prefixes(source)):
-                refuse_iterator(value)
-            queue.extend(parts_of(source, value))
+            if is_iterator(value):
+                if attribute is None:
+                    refuse_iterator(value)
+                self._iterators[attribute] = value
+            tells = is_watched(type(value))
+            queue.extend((path, part, path if tells else attribute) for path, part in parts_of(source, value))
 
 
 def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
@@ -206,6 +221,11 @@ def refuse_iterator(value: Any) -> None:
 def is_looked_into(cls: type) -> bool:
     """Whether the objects of a class may hold state of the user's: not those of ours."""
     return not cls.__module__.startswith("d2s.")
+
+
+def is_watched(cls: type) -> bool:
+    """Whether what is looked up in the objects of a class is noted: of those that are written in Python."""
+    return is_of_python(cls) and not issubclass(cls, _SEEN_OTHERWISE)
 
 
 def is_of_python(cls: type) -> bool:

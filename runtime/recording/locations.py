@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
 import sysconfig
@@ -30,6 +32,26 @@ _WRITERS = (
 )
 _HOLDERS = (torch.nn.Module, torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict)
 _WRITING = frozenset(vars(kind)[name].__code__ for kind in _HOLDERS for name in _WRITERS if name in vars(kind))
+
+
+def _inside(code: types.CodeType, name: str) -> types.CodeType:
+    """The code of a function of this name that is made by a function."""
+    found = (one for one in code.co_consts if isinstance(one, types.CodeType))
+    return next(one for one in found if one.co_name == name)
+
+
+# Functions of the standard library that call what users have decorated: converted too.
+_DECORATING = frozenset(
+    {
+        _inside(functools.singledispatch.__code__, "wrapper"),
+        _inside(functools.singledispatchmethod.__get__.__code__, "_method"),
+        _inside(functools.partialmethod._make_unbound_method.__code__, "_method"),  # type: ignore[attr-defined]
+        _inside(contextlib.contextmanager.__code__, "helper"),
+        _inside(contextlib.ContextDecorator.__call__.__code__, "inner"),
+        contextlib._GeneratorContextManager.__init__.__code__,
+        contextlib._GeneratorContextManager._recreate_cm.__code__,
+    }
+)
 
 # A place of the code: the code object, and the instruction in it. Or a part of what is made at a place, such as its
 # keys: that place, and the name of the part.
@@ -67,7 +89,7 @@ def is_own(filename: str) -> bool:
 
 def is_left_alone(code: types.CodeType) -> bool:
     """Whether a function with this code is torch's, numpy's, the standard library's or ours."""
-    return code not in _WRITING and _is_left_alone(code.co_filename)
+    return code not in _WRITING and code not in _DECORATING and _is_left_alone(code.co_filename)
 
 
 @cache

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Global, Source, attributes_of
+from d2s.runtime.ir.sources import Global, Source
 from d2s.runtime.recording.journal import Journal
-from d2s.runtime.recording.lifting import Reachable, is_of_python, refuse_iterator
+from d2s.runtime.recording.lifting import Reachable, is_watched
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
 from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
 from d2s.runtime.torch_internals.calls import replaced
@@ -24,8 +24,6 @@ _ACCESSORS = frozenset(
         *("register_buffer", "register_parameter", "add_module", "register_module"),
     )
 )
-# Their objects are seen otherwise, or are no state of the user's.
-_LEFT = (torch.Tensor, type, types.ModuleType)
 
 
 class Reads:
@@ -88,7 +86,7 @@ class Reads:
                 self.note_location(AttributeLocation(thing, name))
                 if is_users:
                     self.note(thing, "__dict__")
-                refuse_iterator(attributes_of(thing).get(name))
+                self._reachable.check_read(thing, name)
             return usual(thing, name)
 
         noting.d2s_notes = True  # type: ignore[attr-defined]
@@ -103,8 +101,3 @@ class Reads:
             raise AttributeError(f"{type(tensor).__name__!r} object has no attribute {name!r}")
 
         return absent
-
-
-def is_watched(cls: type) -> bool:
-    """Whether what is looked up in the objects of a class is noted: of those that are written in Python."""
-    return is_of_python(cls) and not issubclass(cls, _LEFT)

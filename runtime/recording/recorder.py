@@ -183,6 +183,7 @@ class Recorder(TorchFunctionMode):
         self._forget_run()
 
     def _forget_run(self) -> None:
+        self.run = object()  # stands for this run of the function
         self.world = FakeWorld()
         self.lists.forget_run()
         self.tails.forget_run()

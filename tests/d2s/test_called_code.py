@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import Any
 
 import pytest
@@ -146,3 +148,180 @@ def test_a_global_that_a_function_called_on_one_side_writes() -> None:
         return seen
 
     assert outcome(d2s.to_static(f, full_graph=True)) == outcome(f)
+
+
+# ------------------------------------------------------------------ what Python and its library call by themselves
+
+log: list[Any] = []
+
+
+class Registered:
+    def __new__(cls, value):
+        log.append("new")
+        return super().__new__(cls)
+
+    def __init__(self, value):
+        log.append("init")
+        self.value = value
+
+
+class Counting(type):
+    made = 0
+
+    def __call__(cls, *args):
+        Counting.made += 1
+        one = super().__call__(*args)
+        return one if one.value.sum() > 0 else super().__call__(-args[0])
+
+
+class Counted(metaclass=Counting):
+    def __init__(self, value):
+        log.append("init")
+        self.value = value
+
+
+class Base:
+    factor: int
+
+    def __init_subclass__(cls, **kwargs):
+        log.append(cls.__name__)
+        cls.factor = 2
+
+
+class Named:
+    def __set_name__(self, owner, name):
+        log.append(name)
+
+    def __get__(self, thing, cls):
+        return 3
+
+
+@functools.singledispatch
+def scaled(x, k):
+    log.append("other")
+    return x * k
+
+
+@scaled.register
+def _(x: torch.Tensor, k):
+    log.append("tensor")
+    return x + k if x.sum() > 0 else x - k
+
+
+class Dispatching:
+    @functools.singledispatchmethod
+    def act(self, x):
+        log.append("other")
+        return x
+
+    @act.register
+    def _(self, x: torch.Tensor):
+        log.append("tensor")
+        return -x if x.sum() > 0 else x
+
+    def power(self, x, n):
+        log.append(n)
+        return x**n if x.sum() > 0 else x
+
+    square = functools.partialmethod(power, n=2)
+
+
+@contextlib.contextmanager
+def noted(name):
+    log.append("in " + name)
+    try:
+        yield len(log)
+    except ZeroDivisionError:
+        log.append("caught")
+    finally:
+        log.append("out " + name)
+
+
+def registers(x):
+    one = Registered(x * 2)
+    if x.sum() > 0:
+        one = Registered(one.value + 1)
+    return one.value * len(log)
+
+
+def by_a_metaclass(x):
+    return Counted(x).value * Counting.made
+
+
+def makes_classes(x):
+    class Inner(Base):
+        field = Named()
+
+    return x * Inner.factor * Inner().field * len(log)
+
+
+def dispatches(x):
+    return scaled(x, 2) * scaled(3, 2) * len(log)
+
+
+def dispatches_methods(x):
+    one = Dispatching()
+    return one.act(x) * one.square(x) * len(log)
+
+
+def within_managers(x):
+    with noted("a"):
+        if x.sum() > 0:
+            with noted("b") as n:
+                return x * n
+    return -x
+
+
+def swallowed_by_a_manager(x):
+    y = 0.0
+    with noted("a"):
+        y = 1 / int(x.sum())
+        log.append("not reached")
+    return x + y
+
+
+@noted("decorated")
+def decorated(x):
+    return x * 2 if x.sum() > 0 else x
+
+
+def calls_decorated(x):
+    return decorated(x) * len(log)
+
+
+def in_a_stack(x):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(noted("a"))
+        if x.sum() > 0:
+            stack.enter_context(noted("b"))
+        stack.callback(log.append, "callback")
+        log.append("body")
+    return x * len(log)
+
+
+BY_ITSELF = [registers, by_a_metaclass, makes_classes, dispatches, dispatches_methods, within_managers]
+BY_ITSELF += [swallowed_by_a_manager, calls_decorated, in_a_stack]
+
+
+@pytest.mark.parametrize("function", BY_ITSELF)
+def test_code_that_is_called_by_itself(function: Any) -> None:
+    outcomes: list[Any] = []
+    for call in (function, d2s.to_static(function, full_graph=True)):
+        log.clear()
+        Counting.made = 0
+        outcomes.append([(call(x).tolist(), list(log)) for x in (X, -X, X * 0, X)])
+    assert outcomes[0] == outcomes[1]
+
+
+class Ending:
+    def __del__(self):
+        log.append("gone")
+
+
+def test_an_object_with_an_end_is_refused() -> None:
+    def makes(x):
+        one = Ending()
+        return x if one else -x
+
+    with pytest.raises(d2s.ConversionError, match="D2S307"):
+        d2s.to_static(makes, full_graph=True)(X)
