@@ -13,6 +13,7 @@ from torch.utils.checkpoint import CheckpointFunction, checkpoint
 from d2s.runtime.ir.program import ORDERED, PythonType, map_tree
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.snapshot import undoing
 from d2s.runtime.recording.structures import tensors_in
 from d2s.runtime.torch_internals.calls import MODULE_BACKWARD_HOOK, autograd_apply, module_backward_hook, replaced
 
@@ -34,7 +35,8 @@ def _applying(recorder: Recorder) -> Any:
         if cls is CheckpointFunction:
             return _checkpoint(*args)
         given = map_tree(Outputs(recorder).tree, args)
-        with recorder.suspended():
+        parts = [getattr(cls, name) for name in ("forward", "setup_context")]
+        with undoing(recorder, parts, (cls, *args)), recorder.suspended():
             return recorder.record(function, given, kwargs, args, opaque=True)
 
     return apply

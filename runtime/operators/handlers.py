@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
+
 from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
@@ -77,7 +79,12 @@ def unwinding() -> bool:
 
 def entered(manager: Any) -> Any:
     """The context manager of a `with`; those of torch let every exception through."""
-    if active_recorder() is None or package_of(type(manager)) == "torch":
+    if active_recorder() is None:
+        return manager
+    if isinstance(manager, saved_tensors_hooks) and type(manager) is not save_on_cpu:
+        reason = "hooks of saved tensors are put on, which the backward of a program would not call"
+        raise CaptureError("D2S308", reason, "put them on around the static function")
+    if package_of(type(manager)) == "torch":
         return manager
     if isinstance(manager, warnings.catch_warnings) and manager._record:  # type: ignore[attr-defined]
         reason = "warnings are caught in a list, and the program gives them only when it runs"

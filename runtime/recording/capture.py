@@ -92,7 +92,7 @@ def capture(
     finally:
         recorder.journal.undo(0)
         changed = snapshot.restore()
-    check_unchanged(changed)
+    check_unchanged(next(iter(changed), None))
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
     guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)

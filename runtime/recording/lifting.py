@@ -127,6 +127,10 @@ class Reachable:
         """The path to this very object, or None."""
         return self._sources.get(id(value))
 
+    def knows(self, thing: Any) -> bool:
+        """Whether an object, a cell or a dict of attributes was found."""
+        return self.find_contents(thing) is not None
+
     def find_contents(self, container: Any) -> Source | None:
         """The path to a container, also to a dict that an object keeps its attributes in."""
         found = self.find(container)

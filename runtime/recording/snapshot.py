@@ -12,14 +12,16 @@ import sys
 import types
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.sources import Attribute, Cell, Global, Source, attributes_of, is_users_name, read
+from d2s.runtime.ir.sources import Attribute, Cell, Constant, Global, Source, attributes_of, is_users_name, read
 from d2s.runtime.recording.journal import Journal
+from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.places import (
     CONTAINERS,
@@ -38,6 +40,9 @@ from d2s.runtime.recording.places import (
 from d2s.runtime.recording.randomness import global_generators, is_generator
 from d2s.runtime.recording.structures import contents_of, holds_objects, is_array, objects_of, slots_of
 from d2s.runtime.torch_internals.settings import settings
+
+if TYPE_CHECKING:
+    from d2s.runtime.recording.recorder import Recorder
 
 # Of a function of the user's what can be replaced.
 _OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
@@ -82,12 +87,12 @@ class Snapshot:
             if place not in self._held and not self._journal.has(place):
                 self._held[place] = Held(place, place.read(), words)
 
-    def restore(self) -> Held | None:
-        """Put back what is otherwise now; the first that was changed, None if there is none."""
+    def restore(self) -> list[Held]:
+        """Put back what is otherwise now; all that was changed."""
         changed = [held for held in self._held.values() if self._is_changed(held.place, held.before)]
         for held in changed:
             held.place.write(held.before)
-        return changed[0] if changed else None
+        return changed
 
     def _is_changed(self, place: Location, before: Any) -> bool:
         now = place.read()
@@ -107,6 +112,35 @@ def check_unchanged(changed: Held | None) -> None:
     is_outside = isinstance(changed.place, _BY_VALUE)
     reason = f"{changed.words} is changed by code that is not rewritten, which a program would not run"
     raise CaptureError("D2S308" if is_outside else "D2S307", reason, "change it before the static function or after")
+
+
+@contextmanager
+def undoing(recorder: Recorder, functions: Iterable[Any], things: Iterable[Any]) -> Iterator[None]:
+    """Around code that the program itself will run at each run: what it changes meanwhile is put back.
+
+    It is searched for among what these functions name, and these things hold.
+
+    Raises:
+        CaptureError: it changes what the recording knows of.
+    """
+    reach, snapshot = Reachable(), Snapshot(Journal())
+    with reach.telling_of_things(snapshot.take_of):
+        for function in filter(is_users_function, functions):
+            reach.add_function(function)
+        for index, thing in enumerate(things):
+            reach.add_root(Constant(thing, f"thing{index}"), thing)
+    try:
+        yield
+    finally:
+        changed = snapshot.restore()
+    known = (held for held in changed if _is_known(recorder.reachable, held.place))
+    check_unchanged(next(known, None))
+
+
+def _is_known(reachable: Reachable, place: Location) -> bool:
+    if isinstance(place, GlobalLocation):
+        return Global(place.owner, place.name) in reachable.roots()
+    return reachable.knows(place.owner)
 
 
 def _variable(source: Source) -> Iterator[Location]:

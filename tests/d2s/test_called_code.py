@@ -325,3 +325,52 @@ def test_an_object_with_an_end_is_refused() -> None:
 
     with pytest.raises(d2s.ConversionError, match="D2S307"):
         d2s.to_static(makes, full_graph=True)(X)
+
+
+def with_own_function(make: Any, reads: bool) -> Any:
+    calls: list[str] = []
+    setting = {"k": 2.0}
+
+    class Scale(torch.autograd.Function):
+        times = 0
+
+        @staticmethod
+        def forward(ctx, x):
+            calls.append("forward")
+            Scale.times += 1
+            return x * setting["k"]
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append("backward")
+            return g * setting["k"]
+
+    def f(x):
+        y = Scale.apply(x) if x.sum() > 0 else Scale.apply(x * 3)
+        return y * len(calls) if reads else y
+
+    called, seen = make(f), []
+    for k in (2.0, 5.0):
+        setting["k"] = k
+        for value in (1.0, -1.0):
+            x = torch.tensor([value], requires_grad=True)
+            y = called(x)
+            y.sum().backward()
+            seen.append((y.item(), x.grad, list(calls), Scale.times))
+    return seen
+
+
+@pytest.mark.filterwarnings("ignore::d2s.FallbackWarning")
+@pytest.mark.parametrize("reads", [False, True])
+def test_effects_of_an_own_function(reads: bool) -> None:
+    static = with_own_function(lambda f: d2s.to_static(f, full_graph=not reads), reads)
+    assert static == with_own_function(lambda f: f, reads)
+
+
+def test_hooks_of_saved_tensors_are_refused() -> None:
+    def hooked(x):
+        with torch.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: v * 10):
+            return x * x
+
+    with pytest.raises(d2s.ConversionError, match="D2S308"):
+        d2s.to_static(hooked, full_graph=True)(X)
