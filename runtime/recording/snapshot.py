@@ -13,7 +13,7 @@ import types
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +25,7 @@ from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.places import (
     CONTAINERS,
+    MISSING,
     TABLES,
     AttributeLocation,
     BlockLocation,
@@ -54,11 +55,17 @@ MOST_BYTES = 2**26
 
 @dataclass(frozen=True)
 class Held:
-    """What was in a place; `words` say whose place it is."""
+    """What was in a place; `words` say whose place it is. `after` is what it was changed to."""
 
     place: Location
     before: Any
     words: str
+    after: Any = None
+
+    def names(self) -> set[str]:
+        """The names whose entries in a class or a Python module were changed."""
+        names = self.before.keys() | self.after.keys()
+        return {name for name in names if self.before.get(name, MISSING) is not self.after.get(name, MISSING)}
 
 
 class Snapshot:
@@ -89,16 +96,17 @@ class Snapshot:
 
     def restore(self) -> list[Held]:
         """Put back what is otherwise now; all that was changed."""
-        changed = [held for held in self._held.values() if self._is_changed(held.place, held.before)]
+        looked_at = [replace(held, after=held.place.read()) for held in self._held.values()]
+        changed = list(filter(self._is_changed, looked_at))
         for held in changed:
             held.place.write(held.before)
         return changed
 
-    def _is_changed(self, place: Location, before: Any) -> bool:
-        now = place.read()
+    def _is_changed(self, held: Held) -> bool:
+        place = held.place
         if isinstance(place, SettingLocation) and place.owner.by_imports and len(sys.modules) != self._modules:
             return False
-        return before != now if isinstance(place, _BY_VALUE) else not _is_same(before, now)
+        return held.before != held.after if isinstance(place, _BY_VALUE) else not _is_same(held.before, held.after)
 
 
 def check_unchanged(changed: Held | None) -> None:
@@ -133,13 +141,17 @@ def undoing(recorder: Recorder, functions: Iterable[Any], things: Iterable[Any])
         yield
     finally:
         changed = snapshot.restore()
-    known = (held for held in changed if _is_known(recorder.reachable, held.place))
+    known = (held for held in changed if _is_known(recorder.reachable, held))
     check_unchanged(next(known, None))
 
 
-def _is_known(reachable: Reachable, place: Location) -> bool:
+def _is_known(reachable: Reachable, held: Held) -> bool:
+    """Whether the code that was met can ask for what is in a place."""
+    place = held.place
     if isinstance(place, GlobalLocation):
         return Global(place.owner, place.name) in reachable.roots()
+    if isinstance(place, ClassLocation | ModuleLocation):
+        return reachable.knows(place.owner) and not reachable.names.isdisjoint(held.names())
     return reachable.knows(place.owner)
 
 
