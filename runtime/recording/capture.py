@@ -13,6 +13,7 @@ from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.autograd import recording_autograd
 from d2s.runtime.operators.calls import converting_modules, refuse_coroutine
+from d2s.runtime.operators.draws import recording_seeds
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.checks import Guard
 from d2s.runtime.recording.closures import note_stores
@@ -72,7 +73,7 @@ def capture(
     snapshot.take_surroundings()
 
     def run() -> Terminator:
-        with recorder.running(), converting_modules(recorder), recording_autograd(recorder):
+        with recorder.running(), converting_modules(recorder), recording_autograd(recorder), recording_seeds():
             note_stores(recorder, function)
             try:
                 given = inspect.BoundArguments(bound.signature, recorder.arguments(bound.arguments))

@@ -161,8 +161,10 @@ def _variable(source: Source) -> Iterator[Location]:
             yield GlobalLocation(source.namespace, source.name)
         case Cell(cell):
             yield CellLocation(cell)
-        case Attribute(Global() as base, name) if isinstance(module := read(base, {}), types.ModuleType):
-            yield GlobalLocation(vars(module), name)
+        case Attribute(Global() as base, name):
+            module = read(base, {})
+            if isinstance(module, types.ModuleType) and is_users_name(module.__name__):
+                yield GlobalLocation(vars(module), name)
 
 
 def _places(thing: Any) -> Iterator[Location]:

@@ -11,6 +11,7 @@ import random
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from check import bind, check
@@ -234,3 +235,13 @@ def test_no_clause_of_the_users_catches_that_a_fake_has_no_data() -> None:
 
     with pytest.raises(d2s.ConversionError, match="float value"):
         guarded(torch.ones(2))
+
+
+def test_seeds_are_set_at_each_run() -> None:
+    def seeded(x, n):
+        torch.manual_seed(int(x.sum()) if x.sum() > 0 else 5)
+        random.seed(3)
+        np.random.seed(n)
+        return (x + torch.rand(2)) * random.random() + np.random.rand()
+
+    check(seeded, (t(1.0, 2.0), 1), (t(-1.0, 2.0), 1), (t(3.0, 2.0), 1))
