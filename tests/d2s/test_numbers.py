@@ -245,3 +245,37 @@ def test_seeds_are_set_at_each_run() -> None:
         return (x + torch.rand(2)) * random.random() + np.random.rand()
 
     check(seeded, (t(1.0, 2.0), 1), (t(-1.0, 2.0), 1), (t(3.0, 2.0), 1))
+
+
+def checked(x):
+    n = x.item()
+    torch._check(n > -5, lambda: f"far below: {n}")
+    torch._check_value(n >= 0)
+    return x * 2
+
+
+def checked_in_a_try(x):
+    try:
+        torch._check_index(x.item() < 3, lambda: "beyond")
+    except IndexError as error:
+        return -x, str(error)
+    return x, ""
+
+
+def checked_sizes(x):
+    n = x.int().item()
+    torch._check_is_size(n, max=3)
+    return torch.zeros(n)
+
+
+def checked_elements(x):
+    torch._check_tensor_all(x > 0, lambda: f"{x.item()} is not above")
+    torch._assert(x < 3, "not below")
+    torch._check_with(TypeError, x.item() != 2, lambda: "two")
+    return x * 2
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("function", [checked, checked_in_a_try, checked_sizes, checked_elements])
+def test_checks_of_torch(function: Any) -> None:
+    check(function, t(1.0), t(-1.0), t(4.0), t(-7.0), t(2.0))
