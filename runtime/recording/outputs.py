@@ -10,6 +10,7 @@ import copy
 import enum
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from d2s.runtime.ir.sources import Global, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.gradients import GradientLocation
+from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.locations import is_own, package_of, user_location
 from d2s.runtime.recording.places import (
@@ -144,14 +146,14 @@ class Outputs:
         if is_own(getattr(sys.modules.get(kind.__module__), "__file__", None) or ""):
             target, args = thing.output()  # one of ours that stands for a generator
             return self._call(target, *map(self.tree, args))
-        if isinstance(thing, Iterator) and kind.__module__ == "builtins":
+        if kind.__module__ == "itertools" or (isinstance(thing, Iterator) and kind.__module__ == "builtins"):
             return self._iterator(thing)
         if isinstance(thing, BaseException):
             return record_exception(self.recorder, thing, self.tree)
         attributes = own_attributes(thing)
-        if attributes is None or kind.__module__ == "builtins":
-            return self.recorder.operand(thing)
-        if not _can_be_remade(kind):
+        if is_value(thing):
+            return thing
+        if attributes is None or kind.__module__ == "builtins" or not _can_be_remade(kind):
             reason = f"a {kind.__name__} is handed on, which can't be made anew at each run"
             raise CaptureError("D2S307", reason, "hand on what it is made of", user_location())
         held = self._contents(thing) if isinstance(thing, CONTAINERS) else None
@@ -159,13 +161,17 @@ class Outputs:
 
     def _iterator(self, thing: Any) -> Tree:
         """One of Python's own iterators, where it stands."""
-        if isinstance(thing, types.GeneratorType):
-            reason = "a generator is handed on, which can't be made anew at each run"
-            raise CaptureError("D2S307", reason, "hand on a list, or a function that makes it", user_location())
-        make, args, *state = thing.__reduce__()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                make, args, *state = thing.__reduce__()
+        except TypeError:
+            reason = f"a {type(thing).__name__} is handed on, which can't be made anew at each run"
+            remedy = "hand on a list, or a function that makes it"
+            raise CaptureError("D2S307", reason, remedy, user_location()) from None
         made = self._call(make, *map(self.tree, args))
-        if state:
-            self.recorder.emit_call(type(thing).__setstate__, (made, state[0]), {}, None, ORDERED)
+        if state and state[0] is not None:
+            self.recorder.emit_call(type(thing).__setstate__, (made, self.tree(state[0])), {}, None, ORDERED)
         return made
 
     def _contents(self, container: Any) -> Tree:
