@@ -40,7 +40,7 @@ eye fill full get_default_dtype hamming_window hann_window is_tensor kaiser_wind
 promote_types rand rand_like randint randint_like randn randn_like randperm range result_type scalar_tensor tensor
 tril_indices triu_indices vander zeros sparse_coo_tensor sparse_csr_tensor Size _assert_async _is_all_true
 _is_any_true linalg.LinAlgError
-autograd.grad autograd.backward nn.utils.rnn.pad_sequence fft.fftfreq fft.rfftfreq
+autograd.grad autograd.backward nn.Parameter nn.Buffer nn.utils.rnn.pad_sequence fft.fftfreq fft.rfftfreq
 nn.functional.tanh nn.functional.sigmoid nn.functional.hardsigmoid nn.functional.hardswish nn.functional.upsample
 nn.functional.upsample_nearest nn.functional.upsample_bilinear
 """.split()

@@ -11,9 +11,8 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
-from d2s.runtime.operators.autograd import recording_autograd
-from d2s.runtime.operators.calls import converting_modules, refuse_coroutine
-from d2s.runtime.operators.draws import recording_seeds
+from d2s.runtime.operators.calls import refuse_coroutine
+from d2s.runtime.operators.recording import recording
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.checks import Guard
 from d2s.runtime.recording.closures import note_stores
@@ -73,7 +72,7 @@ def capture(
     snapshot.take_surroundings()
 
     def run() -> Terminator:
-        with recorder.running(), converting_modules(recorder), recording_autograd(recorder), recording_seeds():
+        with recording(recorder):
             note_stores(recorder, function)
             try:
                 given = inspect.BoundArguments(bound.signature, recorder.arguments(bound.arguments))

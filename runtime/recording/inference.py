@@ -38,7 +38,8 @@ class Inferred:
     """The answer of a call on fakes, and what it did to the tensors among its arguments.
 
     `aliases` are those of which the answer may share memory; `reshaped` is whether one has another shape or
-    layout now, `drew` whether a random number was drawn.
+    layout now, `regraded` whether one requires a gradient that did not, or the other way round, `drew` whether a
+    random number was drawn.
     """
 
     answer: Any
@@ -46,6 +47,7 @@ class Inferred:
     written: list[torch.Tensor]
     aliases: list[torch.Tensor]
     reshaped: bool
+    regraded: bool
     drew: bool
 
 
@@ -138,6 +140,7 @@ def _run(
         tensors = tensors_in((args, kwargs))
     versions = [version(tensor) for tensor in tensors]
     forms = [_form(tensor) for tensor in tensors]
+    grads = [tensor.requires_grad for tensor in tensors]
     watch.forget()
     answer = func(*args, **kwargs)
     written = [
@@ -147,7 +150,9 @@ def _run(
     ]
     shared = {storage_key(tensor) for tensor in tensors_in(answer)} - {None}
     aliases = [tensor for tensor in tensors if storage_key(tensor) in shared]
-    return Inferred(answer, tensors, written, aliases, forms != [_form(tensor) for tensor in tensors], watch.drew)
+    reshaped = forms != [_form(tensor) for tensor in tensors]
+    regraded = grads != [tensor.requires_grad for tensor in tensors]
+    return Inferred(answer, tensors, written, aliases, reshaped, regraded, watch.drew)
 
 
 def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
@@ -194,7 +199,7 @@ def _by_examples(
     except _DifferError:
         return None
     written, aliases = ([tensors[place] for place in places] for places in _places(first))
-    return Inferred(answer, tensors, written, aliases, False, first.drew)
+    return Inferred(answer, tensors, written, aliases, False, first.regraded, first.drew)
 
 
 class _Example:

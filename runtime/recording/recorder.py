@@ -618,11 +618,24 @@ class Recorder(TorchFunctionMode):
             raise SizesAssumed
         if inferred.reshaped:
             self.once("changes the shape of a tensor in place")
+        if inferred.regraded:
+            self._note_regraded(func)
         effects = self._effects(func, inferred, opaque)
         result, seen = self._result(inferred.answer)
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
+
+    def _note_regraded(self, func: Callable[..., Any]) -> None:
+        """A call has changed in place whether a tensor requires a gradient: fakes can't take that back."""
+        region = self.region
+        assert region is not None
+        if func in _REGRADING:
+            region.fork_open()
+            if region.around is not None:
+                raise region.dissolved()
+        if region.open or region.around is not None or region.inner:
+            self.uncertain_gradients = True
 
     def error_of_users(
         self, error: Exception, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -693,6 +706,10 @@ class Recorder(TorchFunctionMode):
             reason = f"a function of torch gives a {type(outcome).__name__}, which can't be part of a program"
             raise CaptureError("D2S405", reason, "call it outside of the static function", user_location())
         return None, outcome
+
+
+# What does nothing else than to change whether a tensor requires a gradient.
+_REGRADING = (torch.detach_, torch.Tensor.detach_, torch.Tensor.requires_grad_, torch.Tensor.requires_grad.__set__)
 
 
 def _is_unknown_float(leaf: Any) -> bool:

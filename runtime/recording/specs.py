@@ -56,6 +56,12 @@ UNSET = Unset.UNSET
 CONSTANTS = (int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, range)
 
 
+def mark_of(tensor: torch.Tensor) -> str | None:
+    """The attribute by which torch takes a tensor of any class for a parameter or a buffer; None if it is neither."""
+    marks = {torch.nn.Parameter: "_is_param", torch.nn.Buffer: "_is_buffer"}
+    return next((mark for kind, mark in marks.items() if isinstance(tensor, kind)), None)
+
+
 class CannotJoinError(Exception):
     """Two things have no spec in common; never leaves the runtime."""
 
@@ -79,7 +85,10 @@ class Known:
 
 @dataclass(frozen=True)
 class OfTensor:
+    """`mark` is what torch puts on a fake that stands for a parameter or a buffer, if it is one for sure."""
+
     type: TensorType
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,7 @@ class Joiner:
         thing = spec.thing
         if isinstance(thing, torch.Tensor):
             has_tags = self.recorder.tags.matter(thing, self.recorder.reachable.names)
-            return spec if has_tags else OfTensor(self.recorder.type_of(thing))
+            return spec if has_tags else OfTensor(self.recorder.type_of(thing), mark_of(thing))
         if is_run_time_array(thing):
             return OfArray(thing.type, thing.checked)
         kind = number_kind(thing)
@@ -307,7 +316,8 @@ class Joiner:
     def _join_tensors(self, left: OfTensor, right: OfTensor) -> Spec:
         if left.type.requires_grad != right.type.requires_grad:
             self.recorder.uncertain_gradients = True
-        return OfTensor(join_tensor_types(left.type, right.type))
+        mark = left.mark if left.mark == right.mark else None
+        return OfTensor(join_tensor_types(left.type, right.type), mark)
 
     def _of_known_array(self, thing: Any) -> Spec:
         """The spec of an array that is known: it is the user's, or else has to be one of the run."""
@@ -438,8 +448,11 @@ def stand_in(recorder: Recorder, spec: Spec, values: list[Value]) -> Any:
     match spec:
         case Known(thing) | OfGradient(thing):
             return thing
-        case OfTensor(tensor_type):
-            return _part(recorder, tensor_type, values)
+        case OfTensor(tensor_type, mark):
+            made = _part(recorder, tensor_type, values)
+            if mark is not None:
+                setattr(made, mark, True)
+            return made
         case OfArray(array, checked):
             values.append(recorder.fresh(array))
             return RunTimeArray(recorder, values[-1], checked)

@@ -338,3 +338,43 @@ def test_attributes_of_tensors(act: Callable[..., Any], requires_grad: bool, bac
             found.append((answer, tags_of(first), tags_of(x), tags_of(p)))
         seen.append(detached(found))
     assert same(seen[0], seen[1])
+
+
+# ------------------------------------------------------------------ parameters and buffers that a call makes
+
+
+def made(x):
+    layer = torch.nn.Linear(2, 2)
+    scale = torch.nn.Parameter(x * 2 if x.sum() > 0 else x)
+    return (scale * 3).sum(), scale, torch.nn.Parameter(x, requires_grad=False), torch.nn.Buffer(x + 1), layer
+
+
+class Renewed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, x):
+        if x.sum() > 0:
+            self.weight = torch.nn.Parameter(x.detach() * 2)
+            self.mean = torch.nn.Buffer(x + 1)
+        return (self.weight * 3).sum() + self.mean.sum(), self.weight, self.mean
+
+
+@pytest.mark.parametrize("backend", ["torch", "inductor"])
+@pytest.mark.parametrize("make", [lambda: made, Renewed])
+def test_parameters_that_are_made_inside(make: Callable[[], Any], backend: str) -> None:
+    seen: list[Any] = []
+    for form in (lambda f: f, functools.partial(d2s.to_static, full_graph=True, backend=backend)):
+        torch.manual_seed(0)
+        function, found = form(make()), []
+        for value in (1.0, -1.0, 2.0):
+            torch.manual_seed(1)
+            total, *parts = function(torch.tensor([value, 0.5]))
+            total.backward()
+            tensors = [part.weight if isinstance(part, torch.nn.Module) else part for part in parts]
+            kinds = [(isinstance(p, torch.nn.Parameter), isinstance(p, torch.nn.Buffer), p.is_leaf) for p in tensors]
+            found.append((total, tensors, kinds, [p.grad for p in tensors]))
+        seen.append(detached(found))
+    assert same(seen[0], seen[1], 1e-6)
