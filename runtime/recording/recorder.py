@@ -496,7 +496,8 @@ class Recorder(TorchFunctionMode):
     def is_leaf(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor has no history, as far as the recording knows."""
         with without_recording():
-            return self.fake(tensor).is_leaf
+            fake = self.fake(tensor)
+            return fake.is_leaf or isinstance(fake, torch.nn.Parameter)
 
     def has_size(self, tensor: torch.Tensor, dimension: int, size: int) -> bool:
         """Whether a dimension has this size, decided now if it is unknown: what follows depends on it."""
