@@ -30,7 +30,7 @@ def recording_autograd(recorder: Recorder) -> Iterator[None]:
 def _applying(recorder: Recorder) -> Any:
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         function = types.MethodType(autograd_apply, cls)
-        if active_recorder() is not recorder:
+        if active_recorder() is not recorder or recorder.inferring:
             return function(*args, **kwargs)
         if cls is CheckpointFunction:
             return _checkpoint(*args)

@@ -166,6 +166,7 @@ class Recorder(TorchFunctionMode):
         self.reads = Reads(self.journal, reachable)
         self.outside = modes()
         self.next_number = 0
+        self.inferring = False  # what torch calls meanwhile is no part of the program
         self.nested: Counter[Any] = Counter()  # how deep the recording is in the sides of the `if` of a place
         self._inputs: dict[Hashable, Input] = {}
         self.dynamic = dynamic
@@ -599,6 +600,7 @@ class Recorder(TorchFunctionMode):
         except _TakesArrayError:
             return self.array_call(func, tuple(args), kwargs)
         key, assumed = self.next_number, self.world.assumed
+        self.inferring = True
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except UnknownLengthError:
@@ -614,6 +616,8 @@ class Recorder(TorchFunctionMode):
             if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
             raise self.error_of_users(true, func, tuple(args), kwargs) from None
+        finally:
+            self.inferring = False
         if self.world.assumed != assumed and key not in self._equal_sizes:
             self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
             raise SizesAssumed
