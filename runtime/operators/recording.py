@@ -9,6 +9,7 @@ from d2s.runtime.operators.autograd import recording_autograd
 from d2s.runtime.operators.calls import converting_modules
 from d2s.runtime.operators.draws import recording_seeds
 from d2s.runtime.operators.parameters import recording_parameters
+from d2s.runtime.operators.shapes import recording_shapes
 from d2s.runtime.recording.recorder import Recorder
 
 
@@ -21,5 +22,6 @@ def recording(recorder: Recorder) -> Iterator[None]:
         recording_autograd(recorder),
         recording_parameters(recorder),
         recording_seeds(),
+        recording_shapes(),
     ):
         yield

@@ -237,3 +237,16 @@ def test_what_still_varies_is_told_at_the_cap() -> None:
     (message,) = (str(warning.message) for warning in caught)
     assert "32 programs were captured already, and there is always another value of name" in message
     assert "as a tensor" in message
+
+
+def test_shapes_that_are_broadcast_to() -> None:
+    def expanded(t, u):
+        return t.expand(torch.broadcast_shapes(t.shape, u.shape, (1,))) + 0
+
+    spec = any_spec([None, None], torch.float32)
+    pairs = [((1, 4), (3, 4)), ((1, 4), (5, 4)), ((7, 1), (7, 4)), ((5, 4), (3, 4)), ((1, 1), (1, 1))]
+    for input_spec in (None, [spec, spec]):
+        static = d2s.to_static(expanded, full_graph=True, input_spec=input_spec)
+        for shapes in pairs:
+            given = tuple(map(torch.ones, shapes))
+            assert same(outcome(static, *given), outcome(expanded, *given))
