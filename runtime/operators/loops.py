@@ -225,7 +225,7 @@ def _known_truth(recorder: Recorder, key: Hashable, test: Thunk, shared: list[Lo
         result = truth(test())
     if is_staged(result):
         recorder.journal.undo(mark)
-        recorder.next_number = start
+        recorder.rewind(start)
         return None
     recorder.block.ops += block.ops
     return bool(result)

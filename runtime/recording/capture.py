@@ -106,4 +106,4 @@ def _record(recorder: Recorder, run: Callable[[], Terminator]) -> Block:
         except RecordAgain as again:
             again.settle()
             recorder.journal.undo(0)
-            recorder.next_number = 0
+            recorder.rewind(0)

@@ -48,6 +48,14 @@ class Facts:
         """Forget the truth of all tensors: a loop may write to them."""
         self.forget_written(set(self._memory.values()))
 
+    def forget_from(self, number: int) -> None:
+        """Forget all about the values from this number on: the numbers are given anew."""
+        self._truths = {value: truth for value, truth in self._truths.items() if value < number}
+        self._memory = {value: memory for value, memory in self._memory.items() if value < number}
+        self._opposites = {
+            value: of for value, of in self._opposites.items() if value < number and of.number < number
+        }
+
     def copy(self) -> Facts:
         """The same facts, to be changed apart."""
         new = Facts()

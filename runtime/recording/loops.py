@@ -86,7 +86,7 @@ class _LoopRecording:
         recorder = self.recorder
         mark, start = recorder.journal.mark(), recorder.next_number
         for _ in range(MOST_ROUNDS):
-            recorder.next_number = start
+            recorder.rewind(start)
             self.found: dict[Location, Spec] = {}
             params, test, go_on = self._start_trip()
             exits = self._values()

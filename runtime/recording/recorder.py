@@ -279,6 +279,11 @@ class Recorder(TorchFunctionMode):
         """The inputs found so far."""
         return list(self._inputs.values())
 
+    def rewind(self, number: int) -> None:
+        """Give the numbers of values from this one on anew: what had them is recorded again."""
+        self.next_number = number
+        self.facts.forget_from(number)
+
     def fresh(self, value_type: ValueType) -> Value:
         """A value that no op defines yet."""
         value = Value(self.next_number, value_type)
