@@ -15,7 +15,7 @@ from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.merged import Held
 from d2s.runtime.recording.outputs import end
-from d2s.runtime.recording.places import MISSING, Location
+from d2s.runtime.recording.places import MISSING, ContentsLocation, Location
 from d2s.runtime.recording.specs import CannotJoinError, Joiner, Known, Spec, part_tree, parts, spec_at, stand_in
 
 if TYPE_CHECKING:
@@ -150,11 +150,21 @@ def left_by(recorder: Recorder, mark: int, start: int, head: Block, tail: Block,
     """The side that ends here and began at a mark, when values were numbered from `start`."""
     after: dict[Location, Any] = {}
     private: dict[Location, Any] = {}
-    for location, before in recorder.journal.since(mark).items():
+    changed = recorder.journal.since(mark)
+    contents = {id(place.owner): held for place, held in changed.items() if isinstance(place, ContentsLocation)}
+    for location, before in changed.items():
         # What held such a value before it was changed is in an object made since, or a function's that has returned.
-        places = private if recorder.is_since(before, start) else after
+        places = private if recorder.is_since(_as_it_was(before, contents), start) else after
         places[location] = location.read()
     return Side(head, tail, answer, after, private, held_since(recorder, mark))
+
+
+def _as_it_was(thing: Any, contents: dict[int, Any]) -> Any:
+    """A thing with what the lists and dicts in it, by their ids, held before."""
+    was = contents.get(id(thing), thing)
+    if type(was) in (list, tuple):
+        return [_as_it_was(item, contents) for item in was]
+    return {key: _as_it_was(item, contents) for key, item in was.items()} if type(was) is dict else was
 
 
 def held_since(recorder: Recorder, mark: int) -> Held:

@@ -153,3 +153,43 @@ def recurrent(x):
         if hidden.abs().max() > 0.99:
             break
     return torch.stack(outputs).sum(0), hidden, len(outputs)
+
+
+class Box:
+    n = 0
+
+
+@feature("a long loop that writes an object and is left", X, -X, X * 3, ways=3)
+def left_with_an_object(x):
+    box, seen = Box(), {"last": -1}
+    for i in range(40):
+        x = x + 1
+        box.n = i
+        seen["last"] = i
+        if x.sum() > 20:
+            break
+    return x, box.n, seen
+
+
+@feature("a long loop that writes an item and returns", X, -X, X * 3, ways=3)
+def returned_with_an_item(x):
+    at = {"last": -1}
+    for i in range(30):
+        x = x * 1.5
+        at["last"] = i
+        if x.norm() > 20:
+            return x, at
+    return -x, at
+
+
+@feature("a container in another, both written under a condition", X, -X, X * 3, ways=2)
+def nested_containers(x):
+    inner = {"score": x.sum()}
+    outer = [inner, 0, (inner, [1])]
+    for i in range(20):
+        score = (x * i).sum()
+        if score > inner["score"]:
+            inner["score"] = score
+            outer[1] += 1
+            outer[2][1][0] += i
+    return outer
