@@ -53,11 +53,11 @@ class Journal:
         """Whether any place in an object was noted."""
         return self._owners[id(owner)] > 0
 
-    def holds_first(self, location: Location) -> bool:
-        """Whether a location holds what it did before it was first noted, or was not noted."""
-        entries = (entry for entry in self._entries if entry.location == location)
+    def first(self, location: Location) -> Any:
+        """What a location held before it was first noted, or holds now."""
+        entries = (entry for entry in self._entries if entry.location == location) if self.has(location) else iter(())
         first = next(entries, None)
-        return first is None or first.before is location.read()
+        return location.read() if first is None else first.before
 
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""

@@ -26,6 +26,8 @@ from d2s.runtime.ir.sources import (
     attributes_of,
     is_users_name,
 )
+from d2s.runtime.recording.dynamic import location_of
+from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.places import MISSING, TABLES
@@ -46,6 +48,7 @@ class Reachable:
     """
 
     def __init__(self) -> None:
+        self.journal: Journal | None = None  # of what the recording has written so far
         self._sources: dict[int, Source] = {}
         # The dicts that hold attributes, of as many objects as were searched for them.
         self._tables: dict[int, Source] = {}
@@ -114,14 +117,19 @@ class Reachable:
         """Also search from the variables from outside that a function names."""
         for source, value in cells_of(function):
             self._note(source)
-            self.add_root(source, value)
+            self.add_root(source, self._first(source, value))
         self.add_globals(function)
 
     def add_globals(self, function: Any) -> None:
         """Also search from the globals that a function names, and from what it names of Python modules."""
         self.names |= names_in(function.__code__)
         for source, value in globals_of(function):
-            self.add_root(source, value)
+            self.add_root(source, self._first(source, value))
+
+    def _first(self, source: Source, value: Any) -> Any:
+        """What was in a variable before the recording has written it."""
+        location = location_of(source, {}) if self.journal is not None else None
+        return value if location is None or self.journal is None else self.journal.first(location)
 
     def find(self, value: Any) -> Source | None:
         """The path to this very object, or None."""

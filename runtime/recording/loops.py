@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.ir.program import Block, Condition, Continue, Terminator, Tree, Value, While
+from d2s.runtime.recording.branches import held_since
 from d2s.runtime.recording.exceptions import refuse_own
 from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.merged import NOTHING, Held
 from d2s.runtime.recording.outputs import end
 from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.regions import record_region
@@ -75,7 +77,7 @@ class _LoopRecording:
         self.body = body
         self.shared = shared
         self.place = user_location()
-        self.joiner = Joiner(recorder, anything=True)
+        self.held: Held = NOTHING  # what the things hold that the trips of a round have changed, until that is undone
         self.lasting = set(shared)
         self.suspects: set[Location] = set()
         self.before: dict[Location, Any] = {}
@@ -88,6 +90,7 @@ class _LoopRecording:
         for _ in range(MOST_ROUNDS):
             recorder.rewind(start)
             self.found: dict[Location, Spec] = {}
+            self.held = NOTHING
             params, test, go_on = self._start_trip()
             exits = self._values()
             test.terminator = Condition(go_on, exits)
@@ -130,6 +133,7 @@ class _LoopRecording:
         except Exception as error:
             refuse_own(error)
             return end(recorder, None, error)
+        self.held = {**self.held, **held_since(recorder, self.start)}
         for location in dict.fromkeys([*self.carried, *recorder.journal.since(self.start)]):
             self._note(location)
         if any(not self._covers(location, spec) for location, spec in self.carried.items()):
@@ -140,16 +144,17 @@ class _LoopRecording:
         """Join what a path left in a place to what other paths left there."""
         spec = spec_at(location, location.read())
         if location in self.found:
-            spec = self._join(location, self.found[location], spec)
+            spec = self._join(self.found[location], spec, (self.held, self.held))
         self.found[location] = spec
 
     def _covers(self, location: Location, spec: Spec) -> bool:
-        joined = self._join(location, spec, spec_at(location, location.read()))
+        joined = self._join(spec, spec_at(location, location.read()))
         return is_equal(self.recorder, spec, joined)
 
-    def _join(self, location: Location, left: Spec, right: Spec) -> Spec:
+    def _join(self, left: Spec, right: Spec, held: tuple[Held, Held] = (NOTHING, NOTHING)) -> Spec:
+        """The least spec that covers both, whose things hold what `held` says of either."""
         try:
-            return self.joiner.join(left, right)
+            return Joiner(self.recorder, True, held).join(left, right)
         except CannotJoinError as error:
             raise NotStableError(str(error)) from None
 
@@ -170,7 +175,7 @@ class _LoopRecording:
                 self.recorder.reads.note_location(location)
                 self.before[location] = location.read()
             old = self.carried.get(location) or spec_at(location, self.before[location])
-            joined = self._join(location, old, after)
+            joined = self._join(old, after, (NOTHING, self.held))
             if not is_equal(self.recorder, old, joined):
                 self.carried[location] = joined
                 changed = True

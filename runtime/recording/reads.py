@@ -56,9 +56,8 @@ class Reads:
             source = Global(location.owner, location.name)
         elif isinstance(location, CellLocation):
             source = self._reachable.find(location.owner)
-        # Variables are noted before anything is written.
-        if source is not None and self._journal.holds_first(location):
-            self._reachable.add_root(source, location.read())
+        if source is not None:
+            self._reachable.add_root(source, self._journal.first(location))
 
     @contextmanager
     def noting(self, is_at_work: Callable[[], bool]) -> Iterator[None]:

@@ -156,7 +156,7 @@ class Recorder(TorchFunctionMode):
         self.form_of = convert
         self.rules = rules
         self.reachable = reachable
-        self.journal = Journal()
+        self.journal = reachable.journal = Journal()
         self.region: Region | None = None
         self.block = Block()
         self.facts = Facts()

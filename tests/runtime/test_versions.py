@@ -47,7 +47,7 @@ def test_what_fails_for_it_is_not_told_again(monkeypatch: pytest.MonkeyPatch) ->
     def broken(*args: object) -> object:
         raise AttributeError("injected")
 
-    monkeypatch.setattr("d2s.runtime.recording.capture.converting_modules", broken)
+    monkeypatch.setattr("d2s.runtime.recording.capture.recording", broken)
     with pytest.warns(d2s.FallbackWarning, match="D2S901"):
         assert d2s.to_static(doubled)(torch.ones(1)) == 2
     monkeypatch.setattr(torch, "__version__", "2.99.0")

@@ -193,3 +193,29 @@ def nested_containers(x):
             outer[1] += 1
             outer[2][1][0] += i
     return outer
+
+
+class Entry:
+    def __init__(self, value):
+        self.value = value
+
+
+best: object = Entry(torch.zeros(()))
+
+
+def read_best():
+    return best
+
+
+@feature("an object that each trip makes anew, in a variable and in a global", X, -X, X * 3, ways=3)
+def renewed(x):
+    global best
+    entry, total = Entry(x.sum()), [x.sum(), 0]
+    while total[0] < 5:
+        entry = Entry(entry.value + 1)
+        best = Entry(x)
+        pair = [entry.value * 2]
+        pair.append(total[1] + 1)
+        total = pair
+        x = read_best().value + 1
+    return x, entry, total
