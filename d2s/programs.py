@@ -145,9 +145,13 @@ class Programs:
             given = inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
             return capture(convert(self.function), given, convert, dynamic)
 
+        def in_eager(arguments: Sequence[Any]) -> Any:
+            given = inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
+            return self.function(*given.args, **given.kwargs)
+
         arguments = tuple(bound.arguments.values())
-        backend = self.options.backend
-        return Executable(capture_for(arguments), self.signature, arguments, None, capture_for, backend)
+        captured, backend = capture_for(arguments), self.options.backend
+        return Executable(captured, self.signature, arguments, None, capture_for, backend, in_eager)
 
     def _refused(self, error: CaptureError | SourceError) -> ConversionError:
         code = self.function.__code__

@@ -44,12 +44,16 @@ _PRINTED_AS_THEY_ARE = (bool, int, str, bytes, type(None), type(...))
 class CompiledProgram:
     """A program as Python: `run(*inputs)` gives the answer, the writes of the end it took, and their values.
 
-    `source` is what `run` was compiled from, `lines` says where in the user's code a line of it comes from.
+    `source` is what `run` was compiled from, `lines` says where in the user's code a line of it comes from. `calls`
+    are the calls that lines make, and `loops` the first and the last lines of loops that are in no other.
     """
 
     run: Callable[..., tuple[Any, Sequence[Write], tuple[Any, ...]]]
     source: str
     lines: dict[int, Location]
+    program: Program
+    calls: dict[int, Call]
+    loops: list[tuple[int, int]]
 
 
 def compile_program(program: Program) -> CompiledProgram:
@@ -60,7 +64,8 @@ def compile_program(program: Program) -> CompiledProgram:
     namespace: dict[str, Any] = {"torch": torch, "operator": operator}
     namespace.update(printer.constants)
     run_source(source, f"program {program.name}", namespace)
-    return CompiledProgram(namespace[printer.name], source, printer.locations)
+    run = namespace[printer.name]
+    return CompiledProgram(run, source, printer.locations, program, printer.calls, printer.loops)
 
 
 class _Printer:
@@ -72,6 +77,8 @@ class _Printer:
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self.locations: dict[int, Location] = {}
+        self.calls: dict[int, Call] = {}
+        self.loops: list[tuple[int, int]] = []
         self._constant_names: dict[int, str] = {}
         self._depth = 0
         self._modes = program.modes
@@ -169,6 +176,7 @@ class _Printer:
         used = [value for value in op.results if value not in dying]
         head = f"{self._target(op.result)} = " if used else ""
         self._line(head + self._expression(op), op.location)
+        self.calls[len(self.lines)] = op
         if used:
             self._delete(value for value in op.results if value in dying)
 
@@ -203,10 +211,12 @@ class _Printer:
 
     def _while(self, op: While) -> None:
         self._assign(op.params, op.inits)
+        start = len(self.lines) + 1
         with self._indented("while True:", op.location):
             self._block(op.test, lambda ending: self._test(op, ending))
             forked = isinstance(op.body.terminator, Branch)
             self._block(op.body, lambda ending: self._next_trip(op, ending, forked))
+        self.loops = [loop for loop in self.loops if loop[0] < start] + [(start, len(self.lines))]
 
     def _test(self, op: While, ending: Terminator) -> None:
         assert isinstance(ending, Condition)

@@ -8,6 +8,7 @@ import traceback
 import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,10 +16,11 @@ import torch
 from d2s.runtime.backend.codegen import CompiledProgram, compile_program
 from d2s.runtime.backend.entry import compile_entry
 from d2s.runtime.backend.inductor import InductorRun
+from d2s.runtime.errors import D2SError, RaisedAfterWrites
 from d2s.runtime.errors import Location as Place
-from d2s.runtime.errors import RaisedAfterWrites
 from d2s.runtime.ir.program import Write, WriteKind
 from d2s.runtime.ir.sources import read
+from d2s.runtime.passes.memory import visible_calls
 from d2s.runtime.passes.pipeline import optimised
 from d2s.runtime.recording.capture import Capture
 from d2s.runtime.recording.dynamic import location_of
@@ -59,11 +61,13 @@ class Executable:
         compiled: CompiledProgram | None = None,
         capture_again: CaptureAgain | None = None,
         backend: str = BACKENDS[0],
+        in_eager: Callable[[Sequence[Any]], Any] | None = None,
     ):
         """`arguments` are those that it was captured for, in the order of the parameters of the `signature`.
 
         `compiled` is the program as it was compiled already, for other guards; `capture_again` captures the function
         once more, as open as this time, for other arguments or in other modes. `backend` is one of BACKENDS.
+        `in_eager` is the function itself, which runs in the place of a run that has failed.
         """
         self.capture = capture
         self.program = capture.program
@@ -71,6 +75,8 @@ class Executable:
         self.signature = signature
         self.parameters = tuple(signature.parameters)
         self.capture_again = capture_again
+        self._in_eager = in_eager
+        self.failures = 0  # how many runs were done again in eager
         named = dict(zip(self.parameters, arguments, strict=True))
         self.inputs_for, self.guard_code = compile_entry(capture.program, named, capture.guards)
         # Weakly: a program must not keep the user's objects alive.
@@ -115,23 +121,51 @@ class Executable:
     def run(self, inputs: tuple[Any, ...], arguments: Sequence[Any]) -> Any:
         """Run on the inputs for these arguments; write what the call writes.
 
+        Where an operator fails, the function itself is run, if nothing can be seen of the program yet: it has written
+        what it writes before that, and may catch what is raised.
+
         Raises:
             Exception: what the function raises.
         """
+        failure: Exception | None = None
         raised: RaisedAfterWrites | None = None
         try:
             answer, writes, values = self._run(*inputs)
         except RaisedAfterWrites as error:
             raised = error
         except Exception as error:
-            self._add_place(error)
-            raise
+            failure = error
+        # What is raised from here on is raised outside of our handlers, so that it has no context of ours.
+        if failure is not None:
+            if self._in_eager is not None and not _is_raised(failure) and self._has_done_nothing(failure):
+                self.failures += 1
+                return self._in_eager(arguments)
+            self._add_place(failure)
+            raise failure
         if raised is not None:
             self._write(raised.writes, raised.values, arguments)
             raise raised.exception
         if writes:
             self._write(writes, values, arguments)
         return answer
+
+    def _has_done_nothing(self, failure: Exception) -> bool:
+        """Whether nothing that the program did before it failed can be seen from outside."""
+        seen, loops = self._visible_lines, self.compiled.loops
+        if not seen:
+            return True
+        line = next((line for frame, line in _frames(failure) if frame.f_code is self.compiled.run.__code__), None)
+        first = min(seen)
+        around = next((start for start, end in loops if start <= first <= end), None)
+        if line is None or (around is not None and line >= around):
+            return False
+        return line < first or (line == first and not self.compiled.calls[first].effects.ordered)
+
+    @cached_property
+    def _visible_lines(self) -> list[int]:
+        """The lines of the flat function whose effects can be seen from outside."""
+        visible = set(map(id, visible_calls(self.compiled.program)))
+        return [line for line, call in self.compiled.calls.items() if id(call) in visible]
 
     def _write(self, writes: Sequence[Write], values: Sequence[Any], arguments: Sequence[Any]) -> None:
         named = dict(zip(self.parameters, arguments, strict=True))
@@ -146,6 +180,19 @@ class Executable:
             if place is not None:
                 text = linecache.getline(place.filename, place.line).strip()
                 error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}\n    {text}')
+
+
+def _frames(error: Exception) -> list[tuple[types.FrameType, int]]:
+    return list(traceback.walk_tb(error.__traceback__))
+
+
+def _is_raised(error: Exception) -> bool:
+    """Whether an exception is one that the function itself raises, and so the program by a `raise`."""
+    if isinstance(error, D2SError):
+        return False
+    frame, line = _frames(error)[-1]
+    compiled = _by_file.get(frame.f_code.co_filename)
+    return compiled is not None and compiled.source.splitlines()[line - 1].lstrip().startswith("raise ")
 
 
 def _is_owner(thing: Any) -> bool:

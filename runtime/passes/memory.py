@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import (
+    Block,
     Call,
     Op,
     Program,
@@ -59,6 +60,10 @@ class Memory:
         """Whether a value is never written and never leaves the program: nobody can tell it from an equal one."""
         return not self.is_written(value) and self._group(value) not in self._leaving
 
+    def share(self, left: Value, right: Value) -> bool:
+        """Whether two values may share memory."""
+        return self._group(left) == self._group(right)
+
     def _group(self, value: Value) -> Value:
         while value in self._parents:
             value = self._parents[value]
@@ -79,6 +84,29 @@ class Memory:
         else:
             for value, sources in joined_values(op):
                 self._join(value, sources)
+
+
+def visible_calls(program: Program) -> list[Call]:
+    """The calls whose effects can be seen from outside: they draw, write an input, or run code of any kind."""
+    memory = Memory(program)
+    written = {entry.value for entry in program.inputs if memory.is_written(entry.value)}
+    return [
+        op
+        for block in walk_blocks(program.body)
+        for op in block.ops
+        if isinstance(op, Call)
+        and (
+            op.effects.random
+            or (op.effects.ordered and not _only_raises(block, op))
+            or any(memory.share(value, other) for value in op.effects.writes for other in written)
+        )
+    ]
+
+
+def _only_raises(block: Block, call: Call) -> bool:
+    """Whether this is a call that the program makes only to raise what it raises."""
+    at = block.ops.index(call)
+    return call.result is None and isinstance(block.terminator, Raise) and at >= len(block.ops) - 2
 
 
 def _is_known(kind: ValueType) -> bool:

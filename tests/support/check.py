@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from compare import detached, gradients, outcome, same
+from compare import detached, failed_runs, gradients, is_error, outcome, same
 
 import d2s
 from d2s.runtime.ir.program import Program
@@ -23,11 +23,14 @@ def check(function: Any, *inputs: Any, ways: int = 2) -> Program:
     given = [value if isinstance(value, tuple) else (value,) for value in inputs]
     static = d2s.to_static(function, full_graph=True)
     seen: list[Any] = []
+    raised = 0
     for args in given:
         want, got = observe(function, *_leaves(args)), observe(static, *_leaves(args))
         assert same(want, got), f"{got} instead of {want}, from\n{static.programs and static.programs[0]}"
         if not any(same(want, other) for other in seen):
             seen.append(want)
+        raised += is_error(want[0])
+    assert failed_runs(static) <= raised, "a run has failed, and eager gave the answer"
     assert len(seen) >= ways, "the inputs take too few ways"
     (executable,) = static.programs
     return executable.program

@@ -21,6 +21,17 @@ def outcome(function: Callable[..., Any], *args: Any) -> Any:
         return type(error), str(error)
 
 
+def is_error(result: Any) -> bool:
+    """Whether this is what `outcome` gives of an exception."""
+    kind = result[0] if isinstance(result, tuple) and len(result) == 2 else None
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def failed_runs(static: Any) -> int:
+    """How many runs of programs have failed, so that the function itself was run: that shows nothing of a program."""
+    return sum(executable.failures for executable in static.programs)
+
+
 def check_calls(function: Callable[..., Any], other: Callable[..., Any], calls: Any, tolerance: float = 0) -> None:
     """Check that two functions return or raise the same for all of these arguments, and leave the same in them."""
     for args in calls:

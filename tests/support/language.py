@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy
 import torch
-from compare import gradients, outcome, same, tensors_in
+from compare import failed_runs, gradients, is_error, outcome, same, tensors_in
 from loading import load_module
 
 import d2s
@@ -135,15 +135,19 @@ def check_feature(given: Feature) -> None:
     for inputs in (given.inputs, given.inputs[::-1]):
         eager, static = made(given.thing), d2s.to_static(made(given.thing), full_graph=True)
         seen: list[Any] = []
+        raised = 0
         for args in inputs:
             want, got = (observe(function, args, given.grad) for function in (eager, static))
             assert same(want, got), f"{got} instead of {want}"
             if isinstance(given.thing, type):
                 assert same(_state(eager), _state(static)), "the module is not as eager leaves it"
+            raised += is_error(want[0])
             if not any(same(want, other) for other in seen):
                 seen.append(want)
         assert len(seen) >= given.ways, "the inputs take too few ways"
-        programs = (static.forward if isinstance(given.thing, type) else static).programs
+        function = static.forward if isinstance(given.thing, type) else static
+        assert failed_runs(function) <= raised, "a run has failed, and eager gave the answer"
+        programs = function.programs
         assert len(programs) == given.programs, f"{len(programs)} programs for one signature"
 
 
