@@ -13,7 +13,17 @@ from d2s.runtime.archive.trees import Trees, device_named, encode_tree, function
 from d2s.runtime.errors import D2SError, LoadError
 from d2s.runtime.ir.program import PythonType, TensorType, ValueType, is_differentiable
 from d2s.runtime.ir.sources import Argument, Attribute, Item, Member, Source
-from d2s.runtime.recording.checks import Check, Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import (
+    Check,
+    Differs,
+    Guard,
+    HasForm,
+    IsMissing,
+    IsObject,
+    IsSame,
+    IsTensor,
+    IsValue,
+)
 
 _MOST_ELEMENTS = 2**62
 _MOST_STEPS = 60
@@ -176,6 +186,8 @@ def _encode_check(source: Source, check: Check) -> dict[str, Any]:
             return {"missing": True}
         case IsSame(other):
             return {"same": encode_source(other)}
+        case Differs(others):
+            return {"differs": [encode_source(other) for other in others]}
     raise D2SError(f"what {source} holds can't be saved: use tensors, numbers, texts and containers of them")
 
 
@@ -202,6 +214,9 @@ def decode_guard(data: Any, parameters: set[str], trees: Trees) -> Guard:
         return Guard(source, IsMissing())
     if "same" in fields:
         return Guard(source, IsSame(decode_source(fields.get("same", list), parameters, trees)))
+    if "differs" in fields:
+        others = (decode_source(other, parameters, trees) for other in fields.get("differs", list))
+        return Guard(source, Differs(tuple(others)))
     if "form" in fields:
         keys = fields.optional("keys", list)
         listed = None if keys is None else tuple(_hashable(trees.tree(key)) for key in keys)

@@ -27,6 +27,7 @@ from d2s.runtime.ir.sources import (
     read,
 )
 from d2s.runtime.recording.checks import (
+    Differs,
     Guard,
     HasContents,
     HasForm,
@@ -174,6 +175,8 @@ class _Printer:
             self._tensor(guard.source, check)
         elif isinstance(check, IsSame):
             self._require(f"{name} is {self.path(check.other)}")
+        elif isinstance(check, Differs):
+            self._differ([name, *map(self.path, check.others)])
         elif isinstance(check, HasContents):
             of, contents = self._constant(contents_of), self._constant(check.contents)
             self._of_class(name, check.cls, f"{of}({name}) == {contents}")
@@ -183,6 +186,9 @@ class _Printer:
             self._of_class(name, check.cls, f"repr({name}) == {check.text!r}")
         else:
             self._form(name, check)
+
+    def _differ(self, names: list[str]) -> None:
+        self._require(f"len({{{', '.join(f'id({name})' for name in names)}}}) == {len(names)}")
 
     def _function(self, name: str, check: IsFunction) -> None:
         conditions = [
@@ -287,7 +293,7 @@ class _Printer:
         ]
         if len(tensors) > 1:
             names = [self.path(source) for source in tensors]
-            self._require(f"len({{{', '.join(f'id({name})' for name in names)}}}) == {len(tensors)}")
+            self._differ(names)
         if len(tensors) > 1 and writes:
             shared = len({self._memory(source) for source in tensors})
             key = self._constant(storage_key)

@@ -151,6 +151,7 @@ def check_identity(*things: Any) -> None:
         return
     for thing in things:
         recorder.merged.check_unwritten(thing)
+        recorder.told_apart.add(type(thing))
 
 
 def contains(container: Any, item: Any) -> bool:

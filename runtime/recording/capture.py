@@ -95,7 +95,7 @@ def capture(
     check_unchanged(next(iter(changed), None))
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
-    guards = program_guards(reachable, program, bound.arguments, recorder.asked_for_grad, recorder.reads)
+    guards = program_guards(recorder, program, bound.arguments)
     return Capture(program, guards, frozenset(recorder.asks_of))
 
 

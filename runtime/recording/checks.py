@@ -131,9 +131,16 @@ class IsSame:
     other: Source
 
 
+@dataclass(frozen=True)
+class Differs:
+    """Another object than those that other paths lead to, which differ from each other too."""
+
+    others: tuple[Source, ...]
+
+
 # Where two places hold the same, that is no news.
 Whole = IsValue | IsObject | IsFunction | HasText | IsMissing | IsEmpty | Lacks
-Check = Whole | IsTensor | HasForm | HasMembers | HasContents | IsSame
+Check = Whole | IsTensor | HasForm | HasMembers | HasContents | IsSame | Differs
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2s.runtime.ir.program import Input, Program, TensorType
+from d2s.runtime.ir.program import Input, Program, Raise, Return, TensorType, WriteKind, walk_blocks
 from d2s.runtime.ir.sources import (
     LOST,
+    Argument,
     Attribute,
     Constant,
     Derived,
@@ -30,6 +31,7 @@ from d2s.runtime.ir.sources import (
 from d2s.runtime.recording.attributes import looked_up, looked_up_in_class
 from d2s.runtime.recording.checks import (
     Check,
+    Differs,
     Guard,
     HasForm,
     IsEmpty,
@@ -41,34 +43,42 @@ from d2s.runtime.recording.checks import (
     Whole,
 )
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.lifting import TABLES, Reachable, is_watched
+from d2s.runtime.recording.lifting import TABLES, is_watched
 from d2s.runtime.recording.places import MISSING
-from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
+
+if TYPE_CHECKING:
+    from d2s.runtime.recording.recorder import Recorder
 
 # Where a module keeps its hooks: most have none.
 _HOOKS = frozenset(name for name in vars(torch.nn.Module()) if name.endswith("_hooks"))
 
 
-def program_guards(
-    reachable: Reachable, program: Program, arguments: Mapping[str, Any], asked_for_grad: set[int], reads: Reads
-) -> list[Guard]:
-    """The guards of a program that was captured for these arguments, which are as they were before.
+def program_guards(recorder: Recorder, program: Program, arguments: Mapping[str, Any]) -> list[Guard]:
+    """The guards of a program that was captured for these arguments, which are as they were before."""
+    return _Finder(recorder, program, arguments).guards(arguments)
 
-    `asked_for_grad` holds the ids of the tensors whose gradient the function looks at, `reads` what it has looked up.
-    """
-    return _Finder(reachable, program, asked_for_grad, reads).guards(arguments)
+
+def _written_classes(program: Program, arguments: Mapping[str, Any]) -> set[type]:
+    """The classes of the user's objects that the program writes."""
+    ends = (block.terminator for block in walk_blocks(program.body))
+    writes = [write for end in ends if isinstance(end, Return | Raise) for write in end.writes]
+    owners = (
+        write.source if write.kind is WriteKind.CONTENTS else getattr(write.source, "base", None) for write in writes
+    )
+    return {type(_read(owner, arguments)) for owner in owners if owner is not None}
 
 
 class _Finder:
-    def __init__(self, reachable: Reachable, program: Program, asked_for_grad: set[int], reads: Reads):
+    def __init__(self, recorder: Recorder, program: Program, arguments: Mapping[str, Any]):
         found_again = (entry for entry in program.inputs if not isinstance(entry.source, Constant))
         self.inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
-        self.asked_for_grad = asked_for_grad
-        self.reads = reads
-        self.roots = dict.fromkeys(reachable.roots())
-        self.names = frozenset(reachable.names)
+        self.asked_for_grad = recorder.asked_for_grad
+        self.reads = recorder.reads
+        self.roots = dict.fromkeys(recorder.reachable.roots())
+        self.names = frozenset(recorder.reachable.names)
+        self.told_apart = recorder.told_apart | _written_classes(program, arguments)
 
     def guards(self, arguments: Mapping[str, Any]) -> list[Guard]:
         """The guards of all that is reached from the roots and that was looked at."""
@@ -91,7 +101,24 @@ class _Finder:
             if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
                 seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
-        return list(found.values())
+        return [*found.values(), *self._distinct(list(first.values()))]
+
+    def _distinct(self, found: list[tuple[Source, Any]]) -> Iterator[Guard]:
+        """That objects which could be told from each other, or of which one is written, are as many as they were."""
+        groups: dict[Any, list[Source]] = {}
+        for source, thing in found:
+            if isinstance(thing, torch.Tensor):
+                if not isinstance(thing, torch.nn.Parameter):
+                    groups.setdefault(torch.Tensor, []).append(source)
+            elif type(thing) in self.told_apart or _may_be_hashed(thing):
+                groups.setdefault(type(thing), []).append(source)
+            elif isinstance(source, Argument):
+                groups.setdefault((Argument, type(thing)), []).append(source)
+        if all(source in self.inputs for source in groups.get(torch.Tensor, ())):
+            groups.pop(torch.Tensor, None)  # those are compared anyway, when they are fetched
+        for first, *others in groups.values():
+            if others:
+                yield Guard(first, Differs(tuple(others)))
 
     def _check(self, source: Source, thing: Any) -> Check:
         """What must hold of an object itself."""
@@ -142,6 +169,11 @@ class _Finder:
             return named_of(source, thing, self.names) if is_handed_on or not is_global else ()
         kind = kind_of(thing)
         return () if kind is None else kind.parts(source, thing)
+
+
+def _may_be_hashed(thing: Any) -> bool:
+    """Whether a set or a dict may hold objects like this one by their identity. Modules are rarely held so."""
+    return is_watched(type(thing)) and not isinstance(thing, torch.nn.Module)
 
 
 def _read(source: Source, arguments: Mapping[str, Any]) -> Any:

@@ -163,6 +163,7 @@ class Recorder(TorchFunctionMode):
         self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
         self.asks_of: set[str] = set()
+        self.told_apart: set[type] = set()  # the classes of objects that were compared by `is`
         self.reads = Reads(self.journal, reachable)
         self.outside = modes()
         self.next_number = 0

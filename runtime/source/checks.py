@@ -10,7 +10,7 @@ from d2s.runtime.errors import D2SError
 from d2s.runtime.ir.program import TensorType
 from d2s.runtime.ir.sources import Attribute, Member, Source, prefixes
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.checks import Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Differs, Guard, HasForm, IsMissing, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.source.trees import Trees
 from d2s.runtime.standalone.module import ROOT
 
@@ -51,6 +51,8 @@ class Checks:
                 yield f"{place} is {self._written(thing)}"
             case IsSame(other):
                 yield f"{place} is {ast.unparse(self._place(other))}"
+            case Differs(others):
+                yield from (f"{place} is not {ast.unparse(self._place(other))}" for other in others)
             case HasForm(cls, length, keys):
                 yield from self._of_form(place, cls, length, keys)
             case _:

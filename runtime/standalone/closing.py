@@ -26,7 +26,7 @@ from d2s.runtime.ir.sources import (
     read,
 )
 from d2s.runtime.recording.capture import Capture
-from d2s.runtime.recording.checks import Guard, HasForm, IsSame, IsTensor
+from d2s.runtime.recording.checks import Differs, Guard, HasForm, IsSame, IsTensor
 from d2s.runtime.recording.lifting import LEAVES, attribute_source
 from d2s.runtime.source.hints import names_of_values
 from d2s.runtime.standalone.grad_modes import for_any_grad_mode
@@ -146,6 +146,8 @@ class Closing:
         check = guard.check
         if isinstance(check, IsSame):
             return Guard(self.source(guard.source), IsSame(self.source(check.other)))
+        if isinstance(check, Differs):
+            return Guard(self.source(guard.source), Differs(tuple(map(self.source, check.others))))
         return Guard(self.source(guard.source), check)
 
     def _is_data(self, source: Source) -> bool:

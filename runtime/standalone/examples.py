@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.ir.sources import Argument, Item, Source
-from d2s.runtime.recording.checks import Check, Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
+from d2s.runtime.recording.checks import Check, Differs, Guard, HasForm, IsObject, IsSame, IsTensor, IsValue
 from d2s.runtime.recording.structures import maker_of
 
 
@@ -24,7 +24,9 @@ def example_arguments(
 
 class _Examples:
     def __init__(self, guards: Iterable[Guard], tensor: Callable[[IsTensor], torch.Tensor]):
-        self._checks: dict[Source, Check] = {guard.source: guard.check for guard in guards}
+        self._checks: dict[Source, Check] = {
+            guard.source: guard.check for guard in guards if not isinstance(guard.check, Differs)
+        }
         self._tensor = tensor
         self._made: dict[Source, Any] = {}
 

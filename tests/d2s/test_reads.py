@@ -375,3 +375,56 @@ def test_settings_of_torch() -> None:
         assert torch.equal(static(X), X * 3)
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+class Pair:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+def hashes_tensors(a, b):
+    return a + len({a, b}) + {a: 1, b: 2}[a] + (a in {b})
+
+
+def writes_objects(a, b):
+    a.n += 1
+    b.n += 10
+    return torch.ones(1) * a.n + b.n
+
+
+def compares_objects(a, b):
+    return torch.ones(1) * (2 if a is b else 3)
+
+
+def writes_lists(a, b):
+    a.append(1)
+    return torch.ones(1) * len(b)
+
+
+def counts_objects(a, b):
+    return torch.ones(1) * len({a, b})
+
+
+@pytest.mark.parametrize(
+    ("function", "make"),
+    [
+        (hashes_tensors, lambda: torch.zeros(1)),
+        (writes_objects, lambda: Pair(1)),
+        (compares_objects, lambda: Pair(1)),
+        (counts_objects, lambda: Pair(1)),
+        (writes_lists, lambda: [0, 0]),
+    ],
+)
+@pytest.mark.parametrize("held", [False, True])
+def test_one_object_where_two_were(function: Any, make: Any, held: bool) -> None:
+    seen = []
+    for static in (False, True):
+        within = (lambda pair: function(*pair)) if held else function
+        called = d2s.to_static(within, full_graph=True) if static else within
+        found = []
+        for same_one in (False, True, False, True):
+            a = make()
+            b = a if same_one else make()
+            found.append(float(called((a, b)) if held else called(a, b)))
+        seen.append(found)
+    assert seen[0] == seen[1]
