@@ -13,6 +13,7 @@ from d2s.runtime.operators import functional as _functional  # noqa: F401 (so do
 from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (so does it)
 from d2s.runtime.operators import mapped as _mapped  # noqa: F401 (so does it)
 from d2s.runtime.operators import orders as _orders  # noqa: F401 (so does it)
+from d2s.runtime.operators import overrides as _overrides  # noqa: F401 (so does it)
 from d2s.runtime.operators import searching as _searching  # noqa: F401 (so does it)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call

@@ -40,6 +40,8 @@ def generated(
 
     Where `nested`, `element` gives several. With `unpacks`, the functions take so many parts of an item.
     """
+    if not (hasattr(type(items), "__iter__") or hasattr(type(items), "__getitem__")):
+        iter(items)  # raises what it raises: where the generator is made, not where its first item is taken
     made = Generated(items, _function(element, unpacks), _function(keep, unpacks), nested, is_kept(items))
     return made if active_recorder() is not None else made.given()
 

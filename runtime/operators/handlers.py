@@ -14,7 +14,7 @@ from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
 from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
-from d2s.runtime.recording.exceptions import of_local
+from d2s.runtime.recording.exceptions import as_in_eager
 from d2s.runtime.recording.joins import record_joined
 from d2s.runtime.recording.locations import is_users_function, package_of
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -45,8 +45,8 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
         recorder.handlers.append(handler)
     try:
         yield
-    except NameError as error:
-        users = of_local(error)
+    except Exception as error:
+        users = as_in_eager(error)
         if users is error:
             raise
         raise users from users.__cause__

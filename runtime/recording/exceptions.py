@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import types
 from collections.abc import Callable
@@ -26,7 +27,7 @@ _FOR_THE_USER = (
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
     """The value of an exception that leaves the function; `tree` gives what its parts are in the program."""
-    error, call = of_local(error), failing_call(error)
+    error, call = as_in_eager(error), failing_call(error)
     if call is not None:
         recorder.emit(call)
         error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
@@ -77,8 +78,23 @@ def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attribute
     return error
 
 
-def of_local(error: BaseException) -> BaseException:
-    """An exception as eager raises it: a variable that a region reads is a local one of the function around it."""
+def as_in_eager(error: BaseException) -> BaseException:
+    """An exception as eager raises it: its texts name no class of ours, and a region's variable is a local one."""
+    error.args = tuple(_without_stand_ins(arg) if type(arg) is str else arg for arg in error.args)
+    return _of_local(error)
+
+
+# What texts of Python's call the classes of what stands for a thing, and that thing's own.
+_STAND_INS = re.compile(r"\b(FakeTensor|RunTime(?:Float|Int|Bool|Text|List|Tuple|Dict|Set|Array))\b")
+_NAMES = {"FakeTensor": "Tensor", "RunTimeText": "str", "RunTimeArray": "numpy.ndarray"}
+
+
+def _without_stand_ins(text: str) -> str:
+    return _STAND_INS.sub(lambda found: _NAMES.get(found[0], found[0].removeprefix("RunTime").lower()), text)
+
+
+def _of_local(error: BaseException) -> BaseException:
+    """A variable that a region reads is a local one of the function around it."""
     if type(error) is not NameError or error.__traceback__ is None or error.name is None:
         return error
     if not _is_local(error.name, [frame for frame, _ in traceback.walk_tb(error.__traceback__)]):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.overrides import has_torch_function, has_torch_function_unary, has_torch_function_variadic
 
 import d2s
 
@@ -419,7 +420,7 @@ def counts_objects(a, b):
 def test_one_object_where_two_were(function: Any, make: Any, held: bool) -> None:
     seen = []
     for static in (False, True):
-        within = (lambda pair: function(*pair)) if held else function
+        within: Any = (lambda pair: function(*pair)) if held else function
         called = d2s.to_static(within, full_graph=True) if static else within
         found = []
         for same_one in (False, True, False, True):
@@ -428,3 +429,13 @@ def test_one_object_where_two_were(function: Any, make: Any, held: bool) -> None
             found.append(float(called((a, b)) if held else called(a, b)))
         seen.append(found)
     assert seen[0] == seen[1]
+
+
+def asks_who_takes_part(x):
+    factor = 2 if has_torch_function_unary(x) else 1
+    return x * factor, has_torch_function((x, 1)), has_torch_function_variadic(x + 1, 3)
+
+
+def test_a_recording_hides_that_it_goes_on() -> None:
+    want, got = (f(torch.ones(1)) for f in (asks_who_takes_part, d2s.to_static(asks_who_takes_part, full_graph=True)))
+    assert repr(got) == repr(want)

@@ -197,3 +197,12 @@ def begun(x):
     made = iter((v * 2 for v in x))
     next(made)
     return made
+
+
+@feature("a generator expression over what can't be iterated", X, -X)
+def of_no_iterable(x):
+    try:
+        made = (x + i for i in 3)
+    except TypeError as error:
+        return x if x.sum() > 0 else -x, str(error)
+    return x, made
