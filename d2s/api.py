@@ -11,6 +11,7 @@ import torch
 from d2s.errors import D2SError
 from d2s.programs import Options
 from d2s.runtime.backend.execution import BACKENDS
+from d2s.runtime.operators.calls import is_distributed
 from d2s.static import BoundStaticFunction, StaticFunction, StaticObject, StaticPartial
 
 _STATIC = StaticFunction | BoundStaticFunction | StaticPartial
@@ -26,8 +27,8 @@ def to_static(target: Any = None, *, input_spec: Any = None, full_graph: bool = 
     Args:
         target: a function, a lambda, a method (also as `classmethod` or `staticmethod`), a partial, an object with
             `__call__`, a module or a class. Of a module its `forward` is made static and the same module comes
-            back; so does a class, of which that is `forward` if it is one of modules, else `__call__`. Left out,
-            the answer is a decorator.
+            back (with `DistributedDataParallel` around it, which stays as it is); so does a class, of which that is
+            `forward` if it is one of modules, else `__call__`. Left out, the answer is a decorator.
         input_spec: a list with an `InputSpec` for each tensor argument, after `self`; in it, lists, tuples and dicts
             of such stand for arguments that hold tensors. One program serves all sizes that it leaves open.
         full_graph: raise `ConversionError` where something can't be captured. Otherwise the function then runs
@@ -59,6 +60,9 @@ def _to_static(target: Any, options: Options) -> Any:
         return type(target)(_to_static(target.__func__, options))
     if isinstance(target, type):
         return _in_place(target, "forward" if issubclass(target, torch.nn.Module) else "__call__", options)
+    if is_distributed(target):
+        _to_static(target.module, options)  # what is around it talks to other processes at each call
+        return target
     if isinstance(target, torch.nn.Module):
         return _in_place(target, "forward", options)
     return _static(target, options)

@@ -50,6 +50,7 @@ from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 # The hooks of all modules: torch keeps them in globals of its own.
 GLOBAL_HOOKS = [Global(vars(torch.nn.modules.module), name) for name in GLOBAL_HOOK_TABLES]
 _LOGGING = frozenset("debug info warning warn error critical exception log".split())
+_DISTRIBUTED = ("torch.nn.parallel.distributed", "torch.distributed.")
 _EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
 
@@ -228,6 +229,22 @@ def refuse_coroutine(function: Any) -> None:
         raise CaptureError("D2S309", reason, "make a function of the part that computes", user_location())
 
 
+def is_distributed(thing: Any) -> bool:
+    """Whether this is a module of torch's that talks to other processes at each call."""
+    return isinstance(thing, torch.nn.Module) and type(thing).__module__.startswith(_DISTRIBUTED)
+
+
+def refuse_distributed(thing: Any) -> None:
+    """Go on only if a thing is no module that talks to other processes.
+
+    Raises:
+        CaptureError: it is.
+    """
+    if is_distributed(thing):
+        reason = f"a {type(thing).__name__} sends gradients or parameters to other processes"
+        raise CaptureError("D2S308", reason, "make the module inside it static", user_location())
+
+
 def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.FunctionType:
     """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted function."""
     inner = getattr(wrapper, "__wrapped__", None)
@@ -288,6 +305,7 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not recorder:
             return original(module, *args, **kwargs)
+        refuse_distributed(module)
         if is_kept_dynamic(module) and module not in kept:
             kept.append(module)
             try:

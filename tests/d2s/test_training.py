@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -274,3 +275,39 @@ def test_a_generator_is_the_one_that_is_there_now() -> None:
     assert not torch.equal(first, net(x))
     net.generator = torch.Generator().manual_seed(3)
     assert torch.equal(first, net(x))
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x):
+        h = self.inner(x)
+        return h.relu() if h.mean() > 0 else h * 2
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.filterwarnings("ignore::d2s.FallbackWarning")
+def test_a_module_of_several_processes_reduces_gradients_at_each_step(tmp_path: Path) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        counts = []
+        for wrap in (lambda net: net, d2s.to_static, lambda net: d2s.to_static(lambda x: net(x) * 1)):
+            seen: list[int] = []
+
+            def hook(state, bucket, seen=seen):  # torch reads its annotations
+                seen.append(1)
+                done: Any = torch.futures.Future()
+                done.set_result(bucket.buffer())
+                return done
+
+            parallel: Any = nn.parallel.DistributedDataParallel(Branching())
+            parallel.register_comm_hook(None, hook)
+            called = wrap(parallel)
+            for sign in (1, -1, 1):
+                called(torch.full((2, 4), float(sign))).sum().backward()
+            counts.append(len(seen))
+        assert counts == [3, 3, 3]
+    finally:
+        torch.distributed.destroy_process_group()
