@@ -101,6 +101,8 @@ def _encode_modes(modes: Modes) -> dict[str, Any]:
         given["inference"] = True
     if modes.dtype != PLAIN.dtype:
         given["dtype"] = str(modes.dtype).removeprefix("torch.")
+    if modes.hooks:
+        raise D2SError("a program with hooks of saved tensors can't be saved")
     if modes.autocast:
         given["autocast"] = [
             [one.device, str(one.dtype).removeprefix("torch."), one.enabled, one.cache, one.number]

@@ -131,7 +131,8 @@ class _Printer:
         if modes == outside:
             self._op(*steps[0])
             return 1
-        context, self._modes = entering(outside, modes)
+        context, things, self._modes = entering(outside, modes)
+        context = context.format(*map(self._constant, things))
         count = 0
         with self._indented(f"with {context}:"):
             while count < len(steps) and stays(self._modes, outside, steps[count][0].modes):

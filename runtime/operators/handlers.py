@@ -12,6 +12,7 @@ from typing import Any
 from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
 
 from d2s.runtime.errors import CaptureError, Unwinding
+from d2s.runtime.ir.modes import SavedHooks
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
 from d2s.runtime.recording.exceptions import as_in_eager
@@ -82,14 +83,30 @@ def entered(manager: Any) -> Any:
     if active_recorder() is None:
         return manager
     if isinstance(manager, saved_tensors_hooks) and type(manager) is not save_on_cpu:
-        reason = "hooks of saved tensors are put on, which the backward of a program would not call"
-        raise CaptureError("D2S308", reason, "put them on around the static function")
+        return _hooked(manager)
     if package_of(type(manager)) == "torch":
         return manager
     if isinstance(manager, warnings.catch_warnings) and manager._record:  # type: ignore[attr-defined]
         reason = "warnings are caught in a list, and the program gives them only when it runs"
         raise CaptureError("D2S308", reason, "catch them around the static function")
     return _Entered(manager)
+
+
+@contextmanager
+def _hooked(manager: saved_tensors_hooks) -> Iterator[None]:
+    """Hooks of saved tensors, entered while recording: the program puts them on around the calls made inside."""
+    recorder = active_recorder()
+    assert recorder is not None
+    for hook in (manager.pack_hook, manager.unpack_hook):
+        cells = getattr(hook, "__closure__", None) or ()
+        if type(manager) is not saved_tensors_hooks or any(recorder.reachable.find(cell) is None for cell in cells):
+            reason = "hooks of saved tensors share variables with the call that puts them on"
+            raise CaptureError("D2S308", reason, "put them on around the static function")
+    recorder.saved_hooks.append(SavedHooks(manager.pack_hook, manager.unpack_hook))
+    try:
+        yield
+    finally:
+        recorder.saved_hooks.pop()
 
 
 def may_swallow(manager: Any) -> bool:

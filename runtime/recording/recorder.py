@@ -8,6 +8,7 @@ import types
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
-from d2s.runtime.ir.modes import Modes
+from d2s.runtime.ir.modes import Modes, SavedHooks
 from d2s.runtime.ir.names import is_in_place
 from d2s.runtime.ir.program import (
     ORDERED,
@@ -195,6 +196,7 @@ class Recorder(TorchFunctionMode):
         self.cached_answers: dict[Any, dict[Any, Any]] = {}
         self.pending_error: BaseException | None = None
         self._autocast = list(self.outside.autocast)
+        self.saved_hooks: list[SavedHooks] = []
         self._watch = EffectsWatch()
         # Whether some tensor stands for the result of an `if` or loop, so that its strides are unknown; whether such
         # a one has a history of gradients, which its fake has not; whether it is unknown if it requires a gradient.
@@ -233,7 +235,7 @@ class Recorder(TorchFunctionMode):
             CaptureError: autocast is not as it was entered, or the default dtype not as it was outside.
         """
         inference, dtype = torch.is_inference_mode_enabled(), torch.get_default_dtype()
-        now = Modes(torch.is_grad_enabled(), inference, tuple(self._autocast), dtype)
+        now = Modes(torch.is_grad_enabled(), inference, tuple(self._autocast), dtype, tuple(self.saved_hooks))
         if dtype is not self.outside.dtype:
             raise CaptureError(
                 "D2S404", "the default dtype is switched", "switch it outside of the function", user_location()
@@ -331,6 +333,8 @@ class Recorder(TorchFunctionMode):
         effects: Effects,
     ) -> Call:
         operands, named = map_tree(self.operand, (args, kwargs))
+        if self.saved_hooks:
+            effects = replace(effects, ordered=True)  # it may call them
         return Call(target, operands, named, result, effects, self.modes(), user_location())
 
     def bind(self, stand_in: Any, value: Value) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from d2s.runtime.errors import Location
+from d2s.runtime.errors import D2SError, Location
 from d2s.runtime.ir.modes import Modes, entering, stays
 from d2s.runtime.ir.program import (
     Block,
@@ -103,7 +103,9 @@ class Statements:
         if modes == outside:
             self._op(ops[0])
             return 1
-        context, self._modes = entering(outside, modes)
+        context, things, self._modes = entering(outside, modes)
+        if things:
+            raise D2SError("hooks of saved tensors can't be written as source")
         count = 0
         with self._lines.under(f"with {context}:"):
             while count < len(ops) and stays(self._modes, outside, ops[count].modes):

@@ -46,4 +46,5 @@ class _Splice(Rewriter):
             grad=self._outside.grad if modes.grad is self._inside.grad else modes.grad,
             inference=self._outside.inference if modes.inference is self._inside.inference else modes.inference,
             autocast=self._outside.autocast + modes.autocast[len(self._inside.autocast) :],
+            hooks=self._outside.hooks + modes.hooks[len(self._inside.hooks) :],
         )

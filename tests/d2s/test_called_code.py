@@ -369,9 +369,41 @@ def test_effects_of_an_own_function(reads: bool) -> None:
     assert static == with_own_function(lambda f: f, reads)
 
 
-def test_hooks_of_saved_tensors_are_refused() -> None:
+packed: list[int] = []
+
+
+def pack(tensor):
+    packed.append(tensor.dim())
+    return tensor * 2
+
+
+def hooked_on_one_path(x):
+    y = x.exp()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor * 10):
+        if x.sum() > 0:
+            y = y * x
+        with torch.autograd.graph.saved_tensors_hooks(pack, pack):
+            for _ in range(2):
+                y = y * x
+    return (y * y).sum()
+
+
+@pytest.mark.parametrize("backend", ["torch", "inductor"])
+def test_hooks_of_saved_tensors(backend: str) -> None:
+    seen: list[Any] = []
+    for function in (hooked_on_one_path, d2s.to_static(hooked_on_one_path, full_graph=True, backend=backend)):
+        packed.clear()
+        for sign in (1, -1, 1):
+            x = (X * sign).requires_grad_()
+            y = function(x)
+            y.backward()
+            seen.append((y.item(), x.grad, list(packed)))
+    assert repr(seen[:3]) == repr(seen[3:])
+
+
+def test_hooks_of_saved_tensors_that_share_variables_are_refused() -> None:
     def hooked(x):
-        with torch.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: v * 10):
+        with torch.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: v * x):
             return x * x
 
     with pytest.raises(d2s.ConversionError, match="D2S308"):
