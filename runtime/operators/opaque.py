@@ -47,9 +47,9 @@ def recorded_as_it_is(recorder: Recorder, function: Any, converted: Callable[...
             remedy = "return what it computes, and write it where it is called"
             raise _refused(function, "writes state that outlives the call", remedy)
         target, given = _target(function, args)
-        result, seen = _result(recorder, answer)
+        result, seen = opaque_result(recorder, answer)
         operands, named = map_tree(Outputs(recorder).tree, (given, kwargs))
-        recorder.emit_call(target, operands, named, result, Effects(writes=_written(block), ordered=True))
+        recorder.emit_call(target, operands, named, result, Effects(writes=written_by(block), ordered=True))
         recorder.facts.forget_tensors()
         return seen
 
@@ -70,7 +70,7 @@ def _target(function: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]
     return function, args
 
 
-def _written(block: Block) -> tuple[Value, ...]:
+def written_by(block: Block) -> tuple[Value, ...]:
     """The values from outside that a block writes."""
     calls = [op for op in walk_ops(block) if isinstance(op, Call)]
     own = {value for op in calls for value in op.results}
@@ -82,13 +82,13 @@ def _refused(function: Any, what: str, remedy: str) -> CaptureError:
     return CaptureError("D2S306", f"{name} is not to be static, and {what}", remedy, user_location())
 
 
-def _result(recorder: Recorder, answer: Any) -> tuple[Tree, Any]:
+def opaque_result(recorder: Recorder, answer: Any) -> tuple[Tree, Any]:
     """The result in the program, and what stands for it; what is known beforehand stays."""
     if is_staged(answer):
         value = recorder.fresh(recorder.type_of(answer) if isinstance(answer, torch.Tensor) else answer.value.type)
         return value, recorder.stand_in(value)
     if type(answer) in (list, tuple):
-        parts = [_result(recorder, item) for item in answer]
+        parts = [opaque_result(recorder, item) for item in answer]
         return tuple(result for result, _ in parts), type(answer)(seen for _, seen in parts)
     if isinstance(answer, str | int | float | bool | None):
         return None, answer

@@ -159,6 +159,14 @@ class Reachable:
         if source is not None:
             refuse_iterator(self._iterators.get(attribute_source(source, thing, name)))
 
+    def roots_and_names(self) -> tuple[dict[Source, Any], set[str]]:
+        """Where the search began so far, and the names in the code that was met, for `restore_roots`."""
+        return dict(self._roots), set(self.names)
+
+    def restore_roots(self, roots_and_names: tuple[dict[Source, Any], set[str]]) -> None:
+        """Forget those since: the code that they are of is not recorded."""
+        self._roots, self.names = roots_and_names
+
     def roots(self) -> list[Source]:
         """Where the search began."""
         return list(self._roots)

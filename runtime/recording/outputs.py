@@ -48,6 +48,7 @@ _CONSTANTS = (types.BuiltinFunctionType, types.ModuleType, type, torch.dtype, to
 
 def end(recorder: Recorder, answer: Any, error: BaseException | None = None) -> Terminator:
     """The end of a path: what it answers or raises, and what it has written."""
+    recorder.check_unwatched()
     outputs = Outputs(recorder)
     changes = outputs.changes()
     outputs.count([answer, *(after for _, _, after in changes)])

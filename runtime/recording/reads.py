@@ -39,6 +39,14 @@ class Reads:
         """The names looked up in an object; `__dict__` is among them if all of it was asked for."""
         return self._names[id(thing)][1] if id(thing) in self._names else set()
 
+    def copy(self) -> dict[int, tuple[Any, set[str]]]:
+        """What was looked up so far, for `restore`."""
+        return {key: (thing, set(names)) for key, (thing, names) in self._names.items()}
+
+    def restore(self, names: dict[int, tuple[Any, set[str]]]) -> None:
+        """Forget what was looked up since."""
+        self._names = names
+
     def note(self, thing: Any, name: str) -> None:
         """Remember that it matters what a look-up of an attribute gave before the call."""
         self._names.setdefault(id(thing), (thing, set()))[1].add(name)

@@ -164,6 +164,8 @@ class Recorder(TorchFunctionMode):
         self.handlers: list[Handler] = []  # those around this point
         self.asked_for_grad: set[int] = set()
         self.asks_of: set[str] = set()
+        # The names of places that only code which is not recorded may read and write.
+        self.unwatched: set[str] = set()
         self.told_apart: set[type] = set()  # the classes of objects that were compared by `is`
         self.reads = Reads(self.journal, reachable)
         self.outside = modes()
@@ -640,6 +642,17 @@ class Recorder(TorchFunctionMode):
         if result is not None or not effects.pure:
             self.emit_call(func, tuple(args), kwargs, result, effects)
         return seen
+
+    def check_unwatched(self) -> None:
+        """At the end: go on only if no code that was recorded can ask for what other code writes.
+
+        Raises:
+            CaptureError: it can.
+        """
+        known = sorted(self.unwatched & self.reachable.names)
+        if known:
+            reason = f"a checkpointed function writes {known[0]}, which other code names"
+            raise CaptureError("D2S307", reason, "write it outside of the checkpointed function")
 
     def _note_regraded(self, func: Callable[..., Any]) -> None:
         """A call has changed in place whether a tensor requires a gradient: fakes can't take that back."""
