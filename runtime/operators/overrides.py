@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch.overrides import has_torch_function, has_torch_function_unary, has_torch_function_variadic
 
 from d2s.runtime.operators.builtins import REPLACEMENTS
+from d2s.runtime.recording.locations import TORCH_FOLDER
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 
@@ -23,21 +25,21 @@ def _has_own(thing: Any) -> bool:
     return getattr(method, "__func__", method) not in _USUAL
 
 
-def any_has(things: Iterable[Any]) -> bool:
-    """`has_torch_function(things)`."""
-    return has_torch_function(things) if active_recorder() is None else any(map(_has_own, things))
+def _hiding(function: Any, given: Callable[..., Iterable[Any]]) -> Any:
+    """The form of such a question, about what `given` picks from its arguments. Torch's own code is told."""
 
+    def asked(*args: Any) -> Any:
+        if active_recorder() is None or sys._getframe(1).f_code.co_filename.startswith(TORCH_FOLDER):
+            return function(*args)
+        return any(map(_has_own, given(*args)))
 
-def one_has(thing: Any) -> bool:
-    """`has_torch_function_unary(thing)`."""
-    return any_has((thing,))
-
-
-def some_has(*things: Any) -> bool:
-    """`has_torch_function_variadic(*things)`."""
-    return any_has(things)
+    return asked
 
 
 REPLACEMENTS.update(
-    {has_torch_function: any_has, has_torch_function_unary: one_has, has_torch_function_variadic: some_has}
+    {
+        has_torch_function: _hiding(has_torch_function, lambda things: things),
+        has_torch_function_unary: _hiding(has_torch_function_unary, lambda thing: (thing,)),
+        has_torch_function_variadic: _hiding(has_torch_function_variadic, lambda *things: things),
+    }
 )

@@ -77,6 +77,20 @@ def test_an_error_of_a_run_shows_the_line_and_the_function():
     assert same(static(x, torch.tensor(1)), indexing(x, torch.tensor(1)))
     with pytest.raises(IndexError) as caught:
         static(x, torch.tensor(7))
+    # The function itself was run in the place of the program, which has done nothing yet.
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (last.filename, last.name, last.line) == (__file__, "pick", "return y[index] * 2")
+
+
+def test_an_error_of_a_run_that_has_drawn_shows_the_line():
+    def draws(x, index):
+        return indexing(x + torch.rand(3) * 0, index)
+
+    static = d2s.to_static(draws, full_graph=True)
+    x = torch.ones(3)
+    assert same(static(x, torch.tensor(1)), indexing(x, torch.tensor(1)))
+    with pytest.raises(IndexError) as caught:
+        static(x, torch.tensor(7))
     (note,) = caught.value.__notes__
     line = indexing.__code__.co_firstlineno + 2
     assert note == f'  File "{__file__}", line {line}, in pick\n    return y[index] * 2'
