@@ -86,7 +86,7 @@ def capture(
             return end(recorder, answer)
 
     try:
-        with reachable.telling_of_things(snapshot.take_of):
+        with reachable.followed_by(snapshot):
             body = copy_context().run(_record, recorder, run)
     except CaptureError as error:
         error.location = error.location or line_of_raise(error)
@@ -94,7 +94,7 @@ def capture(
     finally:
         recorder.journal.undo(0)
         changed = snapshot.restore()
-    check_unchanged(next(iter(changed), None))
+    check_unchanged(changed)
     name = getattr(function, "__name__", "program")
     program = verify(Program(name, recorder.inputs, body, recorder.outside))
     guards = program_guards(recorder, program, bound.arguments)

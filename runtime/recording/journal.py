@@ -55,9 +55,9 @@ class Journal:
 
     def first(self, location: Location) -> Any:
         """What a location held before it was first noted, or holds now."""
-        entries = (entry for entry in self._entries if entry.location == location) if self.has(location) else iter(())
-        first = next(entries, None)
-        return location.read() if first is None else first.before
+        if not self.has(location):
+            return location.read()
+        return next(entry.before for entry in self._entries if entry.location == location)
 
     def write(self, location: Location, value: Any) -> None:
         """Write, with a note."""

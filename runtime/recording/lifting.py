@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import BuiltinImporter, ExtensionFileLoader
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -21,6 +21,7 @@ from d2s.runtime.ir.program import Role
 from d2s.runtime.ir.sources import (
     Attribute,
     Cell,
+    Global,
     Member,
     Source,
     attributes_of,
@@ -30,15 +31,27 @@ from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
-from d2s.runtime.recording.places import MISSING, TABLES
+from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 # Their attributes are noted otherwise, or are no state of the user's.
 _SEEN_OTHERWISE = (torch.Tensor, type, types.ModuleType)
+# They remember what they were asked, which nobody reads.
+LOGGERS = (logging.Logger, logging.Handler)
 # What holds more than is the user's, or nothing that a program reads.
-_NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, logging.Logger, logging.Handler)
+_NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, *LOGGERS)
+
+
+class Follower(Protocol):
+    """What is told of all that is found."""
+
+    def found_root(self, source: Source) -> None:
+        """A place that a search begins at."""
+
+    def found(self, thing: Any) -> None:
+        """An object, or a cell."""
 
 
 class Reachable:
@@ -48,19 +61,19 @@ class Reachable:
     """
 
     def __init__(self) -> None:
-        self.journal: Journal | None = None  # of what the recording has written so far
+        self.journal = Journal()  # of what the recording has written so far
         self._sources: dict[int, Source] = {}
         # The dicts that hold attributes, of as many objects as were searched for them.
         self._tables: dict[int, Source] = {}
         self._searched = 0
-        self._roots: dict[Source, Any] = {}
+        self._roots: dict[Source, None] = {}
         # What the code that was met can look up, by the names in it.
         self.names: set[str] = set()
         self._keep: list[Any] = []
         self._iterators: dict[Source | None, Any] = {}  # by the attribute that they are read by
         self._classes: dict[type, None] = {}
         self._listeners: list[Callable[[type], None]] = []
-        self._followers: list[Callable[[Source, Any], None]] = []
+        self._followers: list[Follower] = []
 
     @contextmanager
     def telling_of_classes(self, tell: Callable[[type], None]) -> Iterator[None]:
@@ -74,21 +87,17 @@ class Reachable:
             self._listeners.remove(tell)
 
     @contextmanager
-    def telling_of_things(self, tell: Callable[[Source, Any], None]) -> Iterator[None]:
-        """Call `tell` with every variable and every object found so far, and meanwhile."""
-        self._followers.append(tell)
+    def followed_by(self, follower: Follower) -> Iterator[None]:
+        """Tell of every root and every object found so far, and meanwhile."""
+        self._followers.append(follower)
+        for source in self._roots:
+            follower.found_root(source)
         for thing in self._keep:
-            tell(self._sources[id(thing)], thing)
-        for source, value in self._roots.items():
-            tell(source, value)
+            follower.found(thing)
         try:
             yield
         finally:
-            self._followers.remove(tell)
-
-    def _tell(self, source: Source, thing: Any) -> None:
-        for tell in self._followers:
-            tell(source, thing)
+            self._followers.remove(follower)
 
     def add_class(self, cls: type) -> None:
         """Note a class that the recording can meet objects of."""
@@ -108,8 +117,9 @@ class Reachable:
     def add_root(self, source: Source, value: Any) -> None:
         """Also search from `value`; of a place where nothing is, only that is known."""
         if source not in self._roots:
-            self._roots[source] = value
-            self._tell(source, value)
+            self._roots[source] = None
+            for follower in self._followers:
+                follower.found_root(source)
             if value is not MISSING:
                 self._search([(source, value)])
 
@@ -128,8 +138,8 @@ class Reachable:
 
     def _first(self, source: Source, value: Any) -> Any:
         """What was in a variable before the recording has written it."""
-        location = location_of(source, {}) if self.journal is not None else None
-        return value if location is None or self.journal is None else self.journal.first(location)
+        location = location_of(source, {})
+        return value if location is None else self.journal.first(location)
 
     def find(self, value: Any) -> Source | None:
         """The path to this very object, or None."""
@@ -149,6 +159,15 @@ class Reachable:
         self._searched = len(self._keep)
         return self._tables.get(id(container))
 
+    def source_of(self, location: Location) -> Source | None:
+        """The path to a place of the user's; None if it is in an object that the call made."""
+        if isinstance(location, GlobalLocation):
+            return Global(location.owner, location.name)
+        if not isinstance(location, AttributeLocation):
+            return self.find_contents(location.owner)
+        base = self.find(location.owner)
+        return None if base is None else attribute_source(base, location.owner, location.name)
+
     def check_read(self, thing: Any, name: str) -> None:
         """Go on only if an attribute that is read leads to no iterator of the user's.
 
@@ -159,11 +178,11 @@ class Reachable:
         if source is not None:
             refuse_iterator(self._iterators.get(attribute_source(source, thing, name)))
 
-    def roots_and_names(self) -> tuple[dict[Source, Any], set[str]]:
+    def roots_and_names(self) -> tuple[dict[Source, None], set[str]]:
         """Where the search began so far, and the names in the code that was met, for `restore_roots`."""
         return dict(self._roots), set(self.names)
 
-    def restore_roots(self, roots_and_names: tuple[dict[Source, Any], set[str]]) -> None:
+    def restore_roots(self, roots_and_names: tuple[dict[Source, None], set[str]]) -> None:
         """Forget those since: the code that they are of is not recorded."""
         self._roots, self.names = roots_and_names
 
@@ -193,7 +212,8 @@ class Reachable:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)
-            self._tell(source, value)
+            for follower in self._followers:
+                follower.found(value)
             self.add_class(value if isinstance(value, type) else type(value))
             if is_iterator(value):
                 if attribute is None:

@@ -18,21 +18,18 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.ir.sources import Global, Source
+from d2s.runtime.ir.sources import Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.gradients import GradientLocation
 from d2s.runtime.recording.kinds import is_value
-from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.locations import is_own, package_of, user_location
 from d2s.runtime.recording.places import (
     CONTAINERS,
     MISSING,
     AttributeLocation,
-    CellLocation,
     ContentsLocation,
     ContextLocation,
-    GlobalLocation,
     Location,
 )
 from d2s.runtime.recording.specs import is_equal, spec_at
@@ -197,7 +194,7 @@ class Outputs:
             if isinstance(location, ContextLocation):
                 _check_reset(location, before, after)
                 continue
-            source = self._source(location)
+            source = self.recorder.reachable.source_of(location)
             was, now = spec_at(location, before), spec_at(location, after)
             if source is not None and not is_equal(self.recorder, was, now):
                 if not isinstance(location, ContentsLocation):
@@ -215,20 +212,6 @@ class Outputs:
         if after is MISSING:
             return Write(WriteKind.UNBIND, source, None)
         return Write(WriteKind.BIND, source, self.tree(after))
-
-    def _source(self, location: Location) -> Source | None:
-        """The path to a place of the user's; None if it is in an object that the call made."""
-        reachable = self.recorder.reachable
-        owner = location.owner
-        if isinstance(location, GlobalLocation):
-            return Global(owner, location.name)
-        if isinstance(location, ContentsLocation):
-            return reachable.find_contents(owner)
-        if isinstance(location, CellLocation):
-            return reachable.find(owner)
-        assert isinstance(location, AttributeLocation)
-        base = reachable.find(owner)
-        return None if base is None else attribute_source(base, owner, location.name)
 
 
 def _check_reset(location: ContextLocation, before: Any, after: Any) -> None:

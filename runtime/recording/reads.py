@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Global, Source
-from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.lifting import Reachable, is_watched
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
 from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
@@ -29,11 +27,11 @@ _ACCESSORS = frozenset(
 class Reads:
     """The names of the attributes that were looked up in each object."""
 
-    def __init__(self, journal: Journal, reachable: Reachable) -> None:
+    def __init__(self, reachable: Reachable) -> None:
         # By id: the object, and the names.
         self._names: dict[int, tuple[Any, set[str]]] = {}
-        self._journal = journal
         self._reachable = reachable
+        self._journal = reachable.journal
 
     def of(self, thing: Any) -> set[str]:
         """The names looked up in an object; `__dict__` is among them if all of it was asked for."""
@@ -58,14 +56,10 @@ class Reads:
         if isinstance(location, AttributeLocation):
             if not self._journal.has(location):
                 self.note(location.owner, location.name)
-            return
-        source: Source | None = None
-        if isinstance(location, GlobalLocation):
-            source = Global(location.owner, location.name)
-        elif isinstance(location, CellLocation):
-            source = self._reachable.find(location.owner)
-        if source is not None:
-            self._reachable.add_root(source, self._journal.first(location))
+        elif isinstance(location, GlobalLocation | CellLocation):
+            source = self._reachable.source_of(location)
+            if source is not None:
+                self._reachable.add_root(source, self._journal.first(location))
 
     @contextmanager
     def noting(self, is_at_work: Callable[[], bool]) -> Iterator[None]:

@@ -47,7 +47,6 @@ from d2s.runtime.recording.exceptions import UNSUPPORTED, not_recorded, without_
 from d2s.runtime.recording.facts import Facts
 from d2s.runtime.recording.gradients import Gradients
 from d2s.runtime.recording.inference import Inferred, Labels, SomeOf, UnknownLengthError, infer, true_error
-from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, user_location
@@ -157,7 +156,7 @@ class Recorder(TorchFunctionMode):
         self.form_of = convert
         self.rules = rules
         self.reachable = reachable
-        self.journal = reachable.journal = Journal()
+        self.journal = reachable.journal
         self.region: Region | None = None
         self.block = Block()
         self.facts = Facts()
@@ -167,7 +166,7 @@ class Recorder(TorchFunctionMode):
         # The names of places that only code which is not recorded may read and write.
         self.unwatched: set[str] = set()
         self.told_apart: set[type] = set()  # the classes of objects that were compared by `is`
-        self.reads = Reads(self.journal, reachable)
+        self.reads = Reads(reachable)
         self.outside = modes()
         self.next_number = 0
         self.inferring = False  # what torch calls meanwhile is no part of the program

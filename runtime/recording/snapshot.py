@@ -6,12 +6,11 @@ not do it again at each run, so there is none, and the object is put back.
 
 from __future__ import annotations
 
-import logging
 import operator
 import sys
 import types
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.sources import Attribute, Cell, Constant, Global, Source, attributes_of, is_users_name, read
 from d2s.runtime.recording.journal import Journal
-from d2s.runtime.recording.lifting import Reachable
+from d2s.runtime.recording.lifting import LOGGERS, Reachable
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.places import (
     CONTAINERS,
@@ -76,9 +75,12 @@ class Snapshot:
         self._held: dict[Location, Held] = {}
         self._modules = len(sys.modules)
 
-    def take_of(self, source: Source, thing: Any) -> None:
-        """Remember what is in an object, and in the variable that it was found in, if there is one."""
+    def found_root(self, source: Source) -> None:
+        """Remember what is in a variable, if the root is one."""
         self._take(_variable(source), f"the variable {source}")
+
+    def found(self, thing: Any) -> None:
+        """Remember what is in an object."""
         # What the recording has written by now is as it was when the journal has undone it.
         if not any(map(self._journal.knows, (thing, attributes_of(thing)))):
             self._take(_places(thing), f"a {type(thing).__name__}")
@@ -96,29 +98,32 @@ class Snapshot:
 
     def restore(self) -> list[Held]:
         """Put back what is otherwise now; all that was changed."""
-        looked_at = [replace(held, after=held.place.read()) for held in self._held.values()]
-        changed = list(filter(self._is_changed, looked_at))
+        changed = []
+        for held in self._held.values():
+            after = held.place.read()
+            if self._is_changed(held.place, held.before, after):
+                changed.append(replace(held, after=after))
         for held in changed:
             held.place.write(held.before)
         return changed
 
-    def _is_changed(self, held: Held) -> bool:
-        place = held.place
+    def _is_changed(self, place: Location, before: Any, after: Any) -> bool:
         if isinstance(place, SettingLocation) and place.owner.by_imports and len(sys.modules) != self._modules:
             return False
-        return held.before != held.after if isinstance(place, _BY_VALUE) else not _is_same(held.before, held.after)
+        return before != after if isinstance(place, _BY_VALUE) else not _is_same(before, after)
 
 
-def check_unchanged(changed: Held | None) -> None:
+def check_unchanged(changed: Iterable[Held]) -> None:
     """Go on only if no place was changed that the journal did not hear of.
 
     Raises:
-        CaptureError: this one was.
+        CaptureError: one of these was.
     """
-    if changed is None:
+    first = next(iter(changed), None)
+    if first is None:
         return
-    is_outside = isinstance(changed.place, _BY_VALUE)
-    reason = f"{changed.words} is changed by code that is not rewritten, which a program would not run"
+    is_outside = isinstance(first.place, _BY_VALUE)
+    reason = f"{first.words} is changed by code that is not rewritten, which a program would not run"
     raise CaptureError("D2S308" if is_outside else "D2S307", reason, "change it before the static function or after")
 
 
@@ -131,8 +136,9 @@ def undoing(recorder: Recorder, functions: Iterable[Any], things: Iterable[Any])
     Raises:
         CaptureError: it changes what the recording knows of.
     """
-    reach, snapshot = Reachable(), Snapshot(Journal())
-    with reach.telling_of_things(snapshot.take_of):
+    reach = Reachable()
+    snapshot = Snapshot(reach.journal)
+    with reach.followed_by(snapshot):
         for function in filter(is_users_function, functions):
             reach.add_function(function)
         for index, thing in enumerate(things):
@@ -141,8 +147,7 @@ def undoing(recorder: Recorder, functions: Iterable[Any], things: Iterable[Any])
         yield
     finally:
         changed = snapshot.restore()
-    known = (held for held in changed if _is_known(recorder.reachable, held))
-    check_unchanged(next(known, None))
+    check_unchanged(held for held in changed if _is_known(recorder.reachable, held))
 
 
 def _is_known(reachable: Reachable, held: Held) -> bool:
@@ -173,8 +178,8 @@ def _places(thing: Any) -> Iterator[Location]:
         if is_users_name(thing.__module__):
             yield ClassLocation(thing)
         return
-    if isinstance(thing, logging.Logger | logging.Handler):
-        return  # they remember what they were asked
+    if isinstance(thing, LOGGERS):
+        return
     if isinstance(thing, types.ModuleType):
         if is_users_name(thing.__name__):
             yield ModuleLocation(thing)
@@ -201,9 +206,9 @@ def _is_same(before: Any, now: Any) -> bool:
     """Whether a place holds the very same things, in the same order."""
     if isinstance(before, dict):
         alive = {key: item for key, item in before.items() if not (_is_gone(key) or _is_gone(item))}
-        return _are_same(list(alive), list(now)) and _are_same(list(alive.values()), list(now.values()))
+        return _are_same(alive, now) and _are_same(alive.values(), now.values())
     if isinstance(before, CONTAINERS):
-        return _are_same(list(before), list(now))
+        return _are_same(before, now)
     if is_array(before):
         if holds_objects(before):
             return _are_same(objects_of(before), objects_of(now))
@@ -211,7 +216,7 @@ def _is_same(before: Any, now: Any) -> bool:
     return before is now
 
 
-def _are_same(before: list[Any], now: list[Any]) -> bool:
+def _are_same(before: Collection[Any], now: Collection[Any]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
