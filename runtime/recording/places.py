@@ -161,36 +161,35 @@ def _is_librarys(method: types.FunctionType) -> bool:
     return is_left_alone(method.__code__) and not is_own(method.__code__.co_filename)
 
 
-class ClassLocation(Location):
-    """The data that a class of the user's itself has: no methods, no descriptors."""
+class NamespaceLocation(Location):
+    """What a class or a Python module itself has, as far as a subclass `holds` it."""
 
-    owner: type
+    def holds(self, name: str, item: Any) -> bool:
+        """Whether an entry is among it."""
+        raise NotImplementedError
 
     def read(self) -> Any:
-        entries = vars(self.owner).items()
-        return {name: item for name, item in entries if not name.startswith("__") and not hasattr(item, "__get__")}
+        return {name: item for name, item in vars(self.owner).items() if self.holds(name, item)}
 
     def write(self, value: Any) -> None:
         for name in self.read().keys() - value.keys():
-            type.__delattr__(self.owner, name)
+            AttributeLocation(self.owner, name).write(MISSING)
         for name, item in value.items():
-            type.__setattr__(self.owner, name, item)
+            AttributeLocation(self.owner, name).write(item)
 
 
-class ModuleLocation(Location):
+class ClassLocation(NamespaceLocation):
+    """The data that a class of the user's has: no methods, no descriptors."""
+
+    def holds(self, name: str, item: Any) -> bool:
+        return not name.startswith("__") and not hasattr(item, "__get__")
+
+
+class ModuleLocation(NamespaceLocation):
     """What a Python module has, but for other modules, which are there once they are imported."""
 
-    owner: types.ModuleType
-
-    def read(self) -> Any:
-        entries = vars(self.owner).items()
-        return {name: item for name, item in entries if not isinstance(item, types.ModuleType)}
-
-    def write(self, value: Any) -> None:
-        own = vars(self.owner)
-        for name in self.read().keys() - value.keys():
-            del own[name]
-        own.update(value)
+    def holds(self, name: str, item: Any) -> bool:
+        return not isinstance(item, types.ModuleType)
 
 
 class ContextLocation(Location):

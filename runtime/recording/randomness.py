@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import random
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +14,7 @@ import torch
 
 def is_generator(thing: Any) -> bool:
     """Whether this is a generator of random numbers that has a state."""
-    if isinstance(thing, random.Random):
-        return not isinstance(thing, random.SystemRandom)
-    return isinstance(thing, torch.Generator) or _bits_of(thing) is not None
+    return _accessors(thing) is not None
 
 
 def global_generators() -> list[Any]:
@@ -26,32 +26,27 @@ def global_generators() -> list[Any]:
 
 def state_of(generator: Any) -> bytes:
     """Its state: equal for two that will draw the same."""
-    if isinstance(generator, torch.Generator):
-        return bytes(generator.get_state().numpy())
-    if isinstance(generator, random.Random):
-        return pickle.dumps(generator.getstate())
-    return pickle.dumps(generator.get_state(legacy=False) if _is_old(generator) else _bits_of(generator).state)
+    accessors = _accessors(generator)
+    assert accessors is not None
+    return pickle.dumps(accessors[0]())
 
 
 def set_state(generator: Any, state: bytes) -> None:
     """Let it be in a state that `state_of` gave."""
-    if isinstance(generator, torch.Generator):
-        generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
-    elif isinstance(generator, random.Random):
-        generator.setstate(pickle.loads(state))
-    elif _is_old(generator):
-        generator.set_state(pickle.loads(state))
-    else:
-        _bits_of(generator).state = pickle.loads(state)
+    accessors = _accessors(generator)
+    assert accessors is not None
+    accessors[1](pickle.loads(state))
 
 
-def _is_old(generator: Any) -> bool:
-    return type(generator).__name__ == "RandomState"
-
-
-def _bits_of(thing: Any) -> Any:
-    """What keeps the state of a generator of numpy's, None for other things."""
+def _accessors(thing: Any) -> tuple[Callable[[], Any], Callable[[Any], object]] | None:
+    """What gives and what sets the state of a generator; None for other things."""
+    if isinstance(thing, torch.Generator):
+        return lambda: thing.get_state().numpy(), lambda state: thing.set_state(torch.from_numpy(state))
+    if isinstance(thing, random.Random):
+        return None if isinstance(thing, random.SystemRandom) else (thing.getstate, thing.setstate)
     if not type(thing).__module__.startswith("numpy.random"):
         return None
+    if type(thing).__name__ == "RandomState":
+        return partial(thing.get_state, legacy=False), thing.set_state
     bits = getattr(thing, "bit_generator", thing)
-    return bits if _is_old(thing) or hasattr(bits, "random_raw") else None
+    return (lambda: bits.state, partial(setattr, bits, "state")) if hasattr(bits, "random_raw") else None
