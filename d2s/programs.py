@@ -142,16 +142,19 @@ class Programs:
 
     def _capture_for(self, bound: inspect.BoundArguments, dynamic: Dynamic) -> Executable:
         def capture_for(arguments: Sequence[Any]) -> Capture:
-            given = inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
-            return capture(convert(self.function), given, convert, dynamic)
+            return capture(convert(self.function), self._bound(arguments), convert, dynamic)
 
         def in_eager(arguments: Sequence[Any]) -> Any:
-            given = inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
+            given = self._bound(arguments)
             return self.function(*given.args, **given.kwargs)
 
         arguments = tuple(bound.arguments.values())
         captured, backend = capture_for(arguments), self.options.backend
         return Executable(captured, self.signature, arguments, None, capture_for, backend, in_eager)
+
+    def _bound(self, arguments: Sequence[Any]) -> inspect.BoundArguments:
+        """These arguments, in the order of the parameters."""
+        return inspect.BoundArguments(self.signature, dict(zip(self.parameters, arguments, strict=True)))
 
     def _refused(self, error: CaptureError | SourceError) -> ConversionError:
         code = self.function.__code__

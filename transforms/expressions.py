@@ -68,11 +68,11 @@ def _can_be_key(position: Any) -> bool:
     """Whether a position can be a key or a bound of a slice: not one of those that only tensors take."""
     parts = position.elts if isinstance(position, gast.Tuple) else [position]
     others = (gast.Slice, gast.Starred) if isinstance(position, gast.Tuple) else gast.Starred
-    return not any(isinstance(part, others) or _is_ellipsis(part) for part in parts)
+    return not any(isinstance(part, others) or _is_none(part) or _is_ellipsis(part) for part in parts)
 
 
 def _is_ellipsis(node: Any) -> bool:
-    return isinstance(node, gast.Constant) and node.value in (None, ...)
+    return isinstance(node, gast.Constant) and node.value is ...
 
 
 def _is_constant(node: Any) -> bool:

@@ -30,12 +30,11 @@ _UNSAID = (
 )
 
 
-def _checking(function: Any) -> Callable[..., None]:
+def _checking(kind: type[Exception]) -> Callable[..., None]:
+    """The form of a check that raises exceptions of this class."""
+
     def checked(cond: Any, message: Any = None) -> None:
-        if active_recorder() is None or not is_staged(cond) or isinstance(cond, torch.Tensor):
-            function(cond, message)
-        else:
-            _check(_KINDS[function], cond, message)
+        check_with(kind, cond, message)
 
     return checked
 
@@ -85,7 +84,7 @@ def asserted(cond: Any, message: Any) -> None:
         raise AssertionError(message)
 
 
-REPLACEMENTS.update({function: _checking(function) for function in _KINDS})
+REPLACEMENTS.update({function: _checking(kind) for function, kind in _KINDS.items()})
 REPLACEMENTS.update(
     {
         torch._check_with: check_with,

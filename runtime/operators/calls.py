@@ -249,9 +249,7 @@ def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.
     """What a decorator of a library made, such as that of `torch.no_grad()`, around the converted function."""
     inner = getattr(wrapper, "__wrapped__", None)
     cells = wrapper.__closure__ or ()
-    if not is_users_function(inner):
-        return wrapper
-    if not any(_holds(cell, inner) for cell in cells):
+    if not is_users_function(inner) or not any(_holds(cell, inner) for cell in cells):
         return wrapper
     new = types.CellType(converted(recorder, inner))
     closure = tuple(new if _holds(cell, inner) else cell for cell in cells)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +17,6 @@ from d2s.runtime.operators.items import get_item
 from d2s.runtime.operators.orders import positions, rearrange
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.torch_internals.calls import replaced
 
 
 def shuffled_positions(count: int) -> tuple[int, ...]:
@@ -80,28 +78,20 @@ def choices(items: Any, weights: Any = None, *, cum_weights: Any = None, k: Any 
     return display([get_item(items, at) for at in _positions(recorder, k, chosen_positions, *args)])
 
 
-def _seeding(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function that seeds a generator: the program seeds it where the function does."""
+def _seeding(function: Callable[[Any], Any], answer: Any = None) -> Callable[[Any], Any]:
+    """A function that seeds a generator, and its answer: the program seeds it where the function does."""
 
     def seeded(seed: Any) -> Any:
         recorder = active_recorder()
         if recorder is None:
             return function(seed)
-        number = recorder.operand(seed) if is_staged(seed) else seed
-        recorder.emit_call(function, (number,), {}, None, ORDERED)
-        return torch.default_generator if function is _seed_torch else None
+        recorder.emit_call(function, (seed,), {}, None, ORDERED)
+        return answer
 
     return seeded
 
 
-_seed_torch = torch.manual_seed
-
-
-@contextmanager
-def recording_seeds() -> Iterator[None]:
-    """While a recording goes on, code that is not rewritten seeds torch in the program too."""
-    with replaced(torch, "manual_seed", REPLACEMENTS[_seed_torch]):
-        yield
+manual_seed = _seeding(torch.manual_seed, torch.default_generator)
 
 
 def _scalar(function: Any, kind: type, most: int) -> Callable[..., Any]:
@@ -133,4 +123,4 @@ def _of_numpy() -> dict[Any, Any]:
 
 REPLACEMENTS.update(_of_numpy())
 REPLACEMENTS.update({random.choice: choice, random.shuffle: shuffle, random.sample: sample, random.choices: choices})
-REPLACEMENTS.update({function: _seeding(function) for function in (_seed_torch, random.seed)})
+REPLACEMENTS.update({torch.manual_seed: manual_seed, random.seed: _seeding(random.seed)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch.overrides import has_torch_function, has_torch_function_unary, has_torch_function_variadic
 
 from d2s.runtime.operators.builtins import REPLACEMENTS
-from d2s.runtime.recording.locations import TORCH_FOLDER
+from d2s.runtime.recording.locations import TORCH_FOLDER, asking_code
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 
@@ -29,7 +28,7 @@ def _hiding(function: Any, given: Callable[..., Iterable[Any]]) -> Any:
     """The form of such a question, about what `given` picks from its arguments. Torch's own code is told."""
 
     def asked(*args: Any) -> Any:
-        if active_recorder() is None or sys._getframe(1).f_code.co_filename.startswith(TORCH_FOLDER):
+        if active_recorder() is None or asking_code().co_filename.startswith(TORCH_FOLDER):
             return function(*args)
         return any(map(_has_own, given(*args)))
 

@@ -35,4 +35,3 @@ def _making(recorder: Recorder, kind: Any) -> Callable[..., Any]:
             return recorder.record(kind, (given, *args), kwargs)
 
     return new
-

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +9,6 @@ import torch
 from d2s.runtime.ir.program import PythonType
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.staging import recorder_for
-from d2s.runtime.torch_internals.calls import replaced
 
 _of_torch = torch.broadcast_shapes
 
@@ -26,13 +23,6 @@ def broadcast_shapes(*shapes: Any) -> Any:
     values = tuple(recorder.fresh(PythonType(int)) for _ in range(count))
     recorder.emit_call(_of_torch, tuple(rows), {}, values)
     return tuple(recorder.number(int, value) for value in values)
-
-
-@contextmanager
-def recording_shapes() -> Iterator[None]:
-    """While a recording goes on, code that is not rewritten broadcasts shapes by this operator too."""
-    with replaced(torch, "broadcast_shapes", broadcast_shapes):
-        yield
 
 
 REPLACEMENTS[_of_torch] = broadcast_shapes
