@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import CheckpointFunction, checkpoint
+from torch.utils.checkpoint import CheckpointFunction
 
 from d2s.runtime.ir.program import ORDERED, PythonType, map_tree
+from d2s.runtime.operators.checkpoints import checkpointed
 from d2s.runtime.recording.outputs import Outputs
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.snapshot import undoing
-from d2s.runtime.recording.structures import tensors_in
 from d2s.runtime.torch_internals.calls import MODULE_BACKWARD_HOOK, autograd_apply, module_backward_hook, replaced
 
 
@@ -33,22 +33,14 @@ def _applying(recorder: Recorder) -> Any:
         if active_recorder() is not recorder or recorder.inferring:
             return function(*args, **kwargs)
         if cls is CheckpointFunction:
-            return _checkpoint(*args)
-        given = map_tree(Outputs(recorder).tree, args)
+            run, keeps_random_state, *given = args
+            return checkpointed(run, *given, use_reentrant=True, preserve_rng_state=keeps_random_state)
+        operands = map_tree(Outputs(recorder).tree, args)
         parts = [getattr(cls, name) for name in ("forward", "setup_context")]
         with undoing(recorder, parts, (cls, *args)), recorder.suspended():
-            return recorder.record(function, given, kwargs, args, opaque=True)
+            return recorder.record(function, operands, kwargs, args, opaque=True)
 
     return apply
-
-
-def _checkpoint(function: Any, keeps_random_state: bool, *args: Any) -> Any:
-    """The reentrant form of a checkpoint, by the other one: that keeps the history which the recording sees.
-
-    As there, the answer requires a gradient only if some argument does.
-    """
-    with torch.set_grad_enabled(any(tensor.requires_grad for tensor in tensors_in(args))):
-        return checkpoint(function, *args, use_reentrant=False, preserve_rng_state=keeps_random_state)
 
 
 def _backward_hook(recorder: Recorder) -> Any:

@@ -13,13 +13,12 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import Block, Effects, map_tree
+from d2s.runtime.ir.program import Block
 from d2s.runtime.operators.builtins import REPLACEMENTS
-from d2s.runtime.operators.opaque import opaque_result, written_by
+from d2s.runtime.operators.opaque import call_as_it_is, written_by
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.loops import aside
-from d2s.runtime.recording.outputs import Outputs
-from d2s.runtime.recording.places import AttributeLocation, Location
+from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.structures import tensors_in
 
@@ -33,7 +32,7 @@ def checkpointed(function: Any, *args: Any, use_reentrant: Any = None, **kwargs:
 
     def run() -> Any:
         # The reentrant form gives what requires a gradient only if some argument does.
-        on = any(tensor.requires_grad for tensor in tensors_in(args)) if use_reentrant else torch.is_grad_enabled()
+        on = not use_reentrant or _any_requires_grad(args)
         with torch.set_grad_enabled(on and torch.is_grad_enabled()):
             return recorder.form_of(function)(*args, **kwargs)
 
@@ -61,28 +60,26 @@ class _Again:
         reads, reached = recorder.reads.copy(), recorder.reachable.roots_and_names()
         if key in region.forked:
             answer = run()
-            if self._is_run_again(answer) and self._changed(mark):
+            if _any_requires_grad(answer) and self._changed(mark):
                 raise _refused("decides by values of tensors, and writes state")
             return answer
         with aside(recorder, key) as block:
             answer = run()
         changed = self._changed(mark)
-        if not self._is_run_again(answer) or not (changed or self._writes_inputs(block)):
+        if not _any_requires_grad(answer) or not (changed or self._writes_inputs(block)):
             recorder.block.ops += block.ops
             return answer
         recorder.journal.undo(mark)
         recorder.reads.restore(reads)
         recorder.reachable.restore_roots(reached)
         recorder.unwatched.update(self._names(changed))
-        return self._emitted(block, answer)
-
-    def _is_run_again(self, answer: Any) -> bool:
-        return any(tensor.requires_grad for tensor in tensors_in(answer))
+        given = (self._function, *self._args)
+        return call_as_it_is(recorder, checkpoint, given, self._options, block, answer)
 
     def _changed(self, mark: int) -> list[Location]:
         """The places of the user's that were written since a mark."""
         reachable = self._recorder.reachable
-        return [place for place in self._recorder.journal.since(mark) if reachable.knows(place.owner)]
+        return [place for place in self._recorder.journal.since(mark) if reachable.source_of(place) is not None]
 
     def _writes_inputs(self, block: Block) -> bool:
         inputs = {entry.value for entry in self._recorder.inputs}
@@ -92,22 +89,15 @@ class _Again:
         """The names by which code asks for what is in these places."""
         found = set()
         for place in changed:
-            named = isinstance(place, AttributeLocation)
-            source = None if named else self._recorder.reachable.find_contents(place.owner)
-            name = place.name if isinstance(place, AttributeLocation) else getattr(source, "name", None)
+            name = getattr(self._recorder.reachable.source_of(place), "name", None)
             if name is None:
                 raise _refused("writes what no name leads to")
             found.add(name)
         return found
 
-    def _emitted(self, block: Block, answer: Any) -> Any:
-        recorder = self._recorder
-        result, seen = opaque_result(recorder, answer)
-        given = (self._function, *self._args)
-        operands, named = map_tree(Outputs(recorder).tree, (given, self._options))
-        recorder.emit_call(checkpoint, operands, named, result, Effects(writes=written_by(block), ordered=True))
-        recorder.facts.forget_tensors()
-        return seen
+
+def _any_requires_grad(tree: Any) -> bool:
+    return any(tensor.requires_grad for tensor in tensors_in(tree))
 
 
 def _refused(what: str) -> CaptureError:

@@ -47,13 +47,20 @@ def recorded_as_it_is(recorder: Recorder, function: Any, converted: Callable[...
             remedy = "return what it computes, and write it where it is called"
             raise _refused(function, "writes state that outlives the call", remedy)
         target, given = _target(function, args)
-        result, seen = opaque_result(recorder, answer)
-        operands, named = map_tree(Outputs(recorder).tree, (given, kwargs))
-        recorder.emit_call(target, operands, named, result, Effects(writes=written_by(block), ordered=True))
-        recorder.facts.forget_tensors()
-        return seen
+        return call_as_it_is(recorder, target, given, kwargs, block, answer)
 
     return recorded
+
+
+def call_as_it_is(
+    recorder: Recorder, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], block: Block, answer: Any
+) -> Any:
+    """Have the program call a function that was recorded aside as a `block`, with this answer; what stands for it."""
+    result, seen = _result(recorder, answer)
+    operands, named = map_tree(Outputs(recorder).tree, (args, kwargs))
+    recorder.emit_call(target, operands, named, result, Effects(writes=written_by(block), ordered=True))
+    recorder.facts.forget_tensors()
+    return seen
 
 
 def call_module(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -82,13 +89,13 @@ def _refused(function: Any, what: str, remedy: str) -> CaptureError:
     return CaptureError("D2S306", f"{name} is not to be static, and {what}", remedy, user_location())
 
 
-def opaque_result(recorder: Recorder, answer: Any) -> tuple[Tree, Any]:
+def _result(recorder: Recorder, answer: Any) -> tuple[Tree, Any]:
     """The result in the program, and what stands for it; what is known beforehand stays."""
     if is_staged(answer):
         value = recorder.fresh(recorder.type_of(answer) if isinstance(answer, torch.Tensor) else answer.value.type)
         return value, recorder.stand_in(value)
     if type(answer) in (list, tuple):
-        parts = [opaque_result(recorder, item) for item in answer]
+        parts = [_result(recorder, item) for item in answer]
         return tuple(result for result, _ in parts), type(answer)(seen for _, seen in parts)
     if isinstance(answer, str | int | float | bool | None):
         return None, answer

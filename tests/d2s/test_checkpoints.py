@@ -23,15 +23,15 @@ class Net(nn.Module):
     def checkpointed(self, function, *args):
         return checkpoint(function, *args, use_reentrant=self.reentrant)
 
+    def forward(self, x):
+        return self.checkpointed(self.block, x)
+
 
 class Counting(Net):
     def block(self, x):
         self.calls += 1
         self.log.append(x.dim())
         return self.linear(x).sin()
-
-    def forward(self, x):
-        return self.checkpointed(self.block, x)
 
 
 class Normalised(Net):
@@ -42,9 +42,6 @@ class Normalised(Net):
 class Branching(Net):
     def block(self, x):
         return self.linear(x).sin() if x.sum() > 0 else x * 2
-
-    def forward(self, x):
-        return self.checkpointed(self.block, x)
 
 
 class Asking(Counting):
@@ -61,9 +58,6 @@ class Deciding(Net):
         if x.sum() > 0:
             self.calls += 1
         return self.linear(x)
-
-    def forward(self, x):
-        return self.checkpointed(self.block, x)
 
 
 class Dropping(Net):
@@ -108,3 +102,26 @@ def test_a_checkpointed_function_is_run_again_by_the_backward(kind: type[Net], r
 @pytest.mark.parametrize("kind", [Asking, Deciding])
 def test_what_it_writes_is_not_read_elsewhere(kind: type[Net]) -> None:
     assert steps(kind, False, full_graph=False) == steps(kind, False)
+
+
+total = 0
+
+
+class Globally(Net):
+    """Writes a variable that it names itself."""
+
+    def block(self, x):
+        global total
+        total += 1
+        return self.linear(x).sin()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_global_that_it_writes(reentrant: bool) -> None:
+    global total
+    counts = []
+    for options in ({}, {"full_graph": True}):
+        total = 0
+        steps(Globally, reentrant, **options)
+        counts.append(total)
+    assert counts == [7, 7]
