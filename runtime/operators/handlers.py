@@ -15,7 +15,7 @@ from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.ir.modes import SavedHooks
 from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
-from d2s.runtime.recording.exceptions import as_in_eager
+from d2s.runtime.recording.exceptions import as_in_eager, of_local
 from d2s.runtime.recording.joins import record_joined
 from d2s.runtime.recording.locations import is_users_function, package_of
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -47,7 +47,7 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        users = as_in_eager(error)
+        users = of_local(error) if recorder is None else as_in_eager(error)
         if users is error:
             raise
         raise users from users.__cause__
@@ -97,12 +97,12 @@ def _hooked(manager: saved_tensors_hooks) -> Iterator[None]:
     """Hooks of saved tensors, entered while recording: the program puts them on around the calls made inside."""
     recorder = active_recorder()
     assert recorder is not None
-    for hook in (manager.pack_hook, manager.unpack_hook):
-        cells = getattr(hook, "__closure__", None) or ()
-        if type(manager) is not saved_tensors_hooks or any(recorder.reachable.find(cell) is None for cell in cells):
-            reason = "hooks of saved tensors share variables with the call that puts them on"
-            raise CaptureError("D2S308", reason, "put them on around the static function")
-    recorder.saved_hooks.append(SavedHooks(manager.pack_hook, manager.unpack_hook))
+    hooks = manager.pack_hook, manager.unpack_hook
+    cells = [cell for hook in hooks for cell in getattr(hook, "__closure__", None) or ()]
+    if type(manager) is not saved_tensors_hooks or any(recorder.reachable.find(cell) is None for cell in cells):
+        reason = "hooks of saved tensors share variables with the call that puts them on"
+        raise CaptureError("D2S308", reason, "put them on around the static function")
+    recorder.saved_hooks.append(SavedHooks(*hooks))
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import re
 import traceback
 import types
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, Unwinding, failing_call
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
-from d2s.runtime.recording.locations import TORCH_FOLDER, is_left_alone, is_own, line_of_raise, user_location
+from d2s.runtime.recording.locations import (
+    TORCH_FOLDER,
+    is_left_alone,
+    is_own,
+    is_users,
+    line_of_raise,
+    user_location,
+)
 from d2s.runtime.torch_internals.fakes import FAKE_ERRORS
 
 if TYPE_CHECKING:
@@ -80,8 +88,19 @@ def remake_exception(kind: type[BaseException], args: tuple[Any, ...], attribute
 
 def as_in_eager(error: BaseException) -> BaseException:
     """An exception as eager raises it: its texts name no class of ours, and a region's variable is a local one."""
-    error.args = tuple(_without_stand_ins(arg) if type(arg) is str else arg for arg in error.args)
-    return _of_local(error)
+    if not _is_said_by_user(error):
+        error.args = tuple(_without_stand_ins(arg) if type(arg) is str else arg for arg in error.args)
+    return of_local(error)
+
+
+def _is_said_by_user(error: BaseException) -> bool:
+    """Whether an exception is raised by a `raise` of the user's, whose text is to stay as it is."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or not is_users(last.tb_frame.f_code):
+        return False
+    return dis.opname[last.tb_frame.f_code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
 
 
 # What texts of Python's call the classes of what stands for a thing, and that thing's own.
@@ -93,7 +112,7 @@ def _without_stand_ins(text: str) -> str:
     return _STAND_INS.sub(lambda found: _NAMES.get(found[0], found[0].removeprefix("RunTime").lower()), text)
 
 
-def _of_local(error: BaseException) -> BaseException:
+def of_local(error: BaseException) -> BaseException:
     """A variable that a region reads is a local one of the function around it."""
     if type(error) is not NameError or error.__traceback__ is None or error.name is None:
         return error

@@ -58,8 +58,10 @@ CONSTANTS = (int, float, complex, bool, str, bytes, type(None), torch.dtype, tor
 
 def mark_of(tensor: torch.Tensor) -> str | None:
     """The attribute by which torch takes a tensor of any class for a parameter or a buffer; None if it is neither."""
-    marks = {torch.nn.Parameter: "_is_param", torch.nn.Buffer: "_is_buffer"}
-    return next((mark for kind, mark in marks.items() if isinstance(tensor, kind)), None)
+    return next((mark for kind, mark in _MARKS.items() if isinstance(tensor, kind)), None)
+
+
+_MARKS: dict[Any, str] = {torch.nn.Parameter: "_is_param", torch.nn.Buffer: "_is_buffer"}
 
 
 class CannotJoinError(Exception):

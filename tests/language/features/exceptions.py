@@ -287,3 +287,13 @@ def caught_warnings(x):
         if x.sum() > 0:
             warnings.warn("above", stacklevel=2)
     return x, len(caught)
+
+
+@feature("texts of the user's own that name a class of torch's fakes", X, -X)
+def own_words(x):
+    try:
+        if x.sum() > 0:
+            raise ValueError("FakeTensor is no RunTimeFloat")
+        return x.sum().item() + [], ""
+    except (ValueError, TypeError) as error:
+        return x, str(error)
