@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Input, Program, Raise, Return, TensorType, WriteKind, walk_blocks
 from d2s.runtime.ir.sources import (
     LOST,
@@ -42,8 +43,8 @@ from d2s.runtime.recording.checks import (
     Lacks,
     Whole,
 )
-from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.lifting import TABLES, is_watched
+from d2s.runtime.recording.kinds import can_be_asked, is_value, kind_of
+from d2s.runtime.recording.lifting import TABLES, is_looked_into, is_watched
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
@@ -135,7 +136,12 @@ class _Finder:
         kind = kind_of(thing)
         if kind is not None:
             return kind.check(thing)
-        return HasForm(type(thing)) if is_watched(type(thing)) else IsObject(thing)
+        if is_watched(type(thing)):
+            return HasForm(type(thing))
+        if is_looked_into(type(thing)) and can_be_asked(thing, self.names):
+            reason = f"a {type(thing).__name__} is read, of which d2s can't tell whether it has changed"
+            raise CaptureError("D2S310", reason, f"read {source} before the call, and hand in what it gives")
+        return IsObject(thing)
 
     def _tensor(self, source: Source, tensor: torch.Tensor) -> Check:
         entry = self.inputs.get(source)

@@ -14,6 +14,7 @@ import fractions
 import functools
 import io
 import logging
+import operator
 import re
 import threading
 import types
@@ -21,7 +22,7 @@ import typing
 import uuid
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -59,7 +60,8 @@ _OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format, torch
 _OF_TYPES = (types.GenericAlias, types.UnionType, "typing._Final", typing.TypeVar, typing.ParamSpec)
 _VALUES = (bool, int, float, complex, str, bytes, type(None), range, type(...), type(NotImplemented))
 _DATES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
-_BY_TEXT = (*_DATES, decimal.Decimal, fractions.Fraction, uuid.UUID, PurePath, torch.finfo, torch.iinfo)
+_DECIMALS = (decimal.Decimal, decimal.Context, fractions.Fraction)
+_BY_TEXT = (*_DATES, *_DECIMALS, uuid.UUID, PurePath, torch.finfo, torch.iinfo)
 _DESCRIPTORS = (
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
@@ -75,9 +77,14 @@ _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items())
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MAPPINGS = (dict, types.MappingProxyType)
 _NAMESPACES = (types.SimpleNamespace, threading.local)
-_ARRAYS = ("numpy.ndarray", array.array, bytearray, memoryview)
+_ARRAYS = ("numpy.ndarray", array.array, bytearray, memoryview, "mmap.mmap", "_ctypes.Array")
+_GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _BUILT_IN = (types.BuiltinFunctionType,)
 _SPECIAL = (types.MethodWrapperType,)
+
+_OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", re.Match)
+# What they do is an op of the program, or refused.
+_HANDLES = (torch.Generator, torch.Stream, torch.Event, "numpy.random._generator.Generator")
 
 # The first row that is for one of an object's classes counts.
 TABLE = (
@@ -114,6 +121,9 @@ TABLE = (
     Kind("namespaces, `threading.local`", "attributes", _NAMESPACES, form, named("__dict__")),
     Kind("exceptions", "arguments, attributes", (BaseException,), form, named("args", "__dict__", "__cause__")),
     Kind("arrays", "class, shape, contents", _ARRAYS, parts.block, parts.of_block),
+    Kind("getters and callers of `operator`", "class, text", _GETTERS, _text),
+    Kind("functions of extensions", "identity", _OF_EXTENSIONS, IsObject),
+    Kind("generators of random numbers, streams", "identity", _HANDLES, IsObject),
     Kind("context variables, locks, files", "identity", (ContextVar, io.IOBase, *_LOCKS), IsObject),
     Kind("loggers", "identity", (logging.Logger,), IsObject),
 )
@@ -138,3 +148,17 @@ def is_value(thing: Any) -> bool:
     """Whether nothing is in an object, and it can be told apart by its class and value."""
     kind = kind_of(thing)
     return kind is not None and kind.check in (IsValue, _text)
+
+
+# What makes an object answer without that a name of it is asked for.
+_PROTOCOLS = (
+    *("__len__", "__getitem__", "__iter__", "__next__", "__contains__", "__bool__", "__index__", "__int__"),
+    *("__float__", "__enter__", "__call__", "__add__", "__buffer__"),
+)
+
+
+def can_be_asked(thing: Any, names: Collection[str]) -> bool:
+    """Whether code with these names can ask an object of a kind that has no row for something."""
+    bases = type(thing).__mro__[:-1]
+    has_protocol = any(name in vars(base) for base in bases for name in _PROTOCOLS)
+    return has_protocol or any(name in vars(base) for base in bases for name in names)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import argparse
 import array
 import collections
+import contextvars
+import ctypes
+import decimal
 import enum
 import functools
+import hashlib
+import io
+import mmap
+import operator
+import queue
+import struct
 import threading
 import types
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pytest
@@ -439,3 +449,45 @@ def asks_who_takes_part(x):
 def test_a_recording_hides_that_it_goes_on() -> None:
     want, got = (f(torch.ones(1)) for f in (asks_who_takes_part, d2s.to_static(asks_who_takes_part, full_graph=True)))
     assert repr(got) == repr(want)
+
+
+OF_LIBRARIES = [
+    (queue.SimpleQueue, lambda thing: thing.qsize(), lambda thing: thing.put(1)),
+    (lambda: Element("a", n="1"), lambda thing: int(thing.get("n")), lambda thing: thing.set("n", "5")),
+    (lambda: Element("a"), len, lambda thing: thing.append(Element("b"))),
+    (lambda: hashlib.md5(b"a"), lambda thing: thing.digest()[0], lambda thing: thing.update(b"c")),
+    (lambda: (ctypes.c_int * 3)(), lambda thing: thing[0], lambda thing: thing.__setitem__(0, 7)),
+    (lambda: mmap.mmap(-1, 10), lambda thing: thing[0], lambda thing: thing.write(b"x")),
+    (lambda: decimal.Context(prec=5), lambda thing: thing.prec, lambda thing: setattr(thing, "prec", 7)),
+    (lambda: struct.Struct("i"), lambda thing: thing.size, lambda thing: thing.__init__("q")),
+    (lambda: io.StringIO("abc"), lambda thing: thing.tell(), lambda thing: thing.seek(2)),
+    (contextvars.copy_context, len, lambda thing: thing.run(contextvars.ContextVar("new").set, 1)),
+    (lambda: operator.itemgetter(1), lambda thing: thing([1, 2]), lambda thing: None),
+]
+
+
+@pytest.mark.filterwarnings("ignore::d2s.FallbackWarning")
+@pytest.mark.parametrize(("make", "read", "change"), OF_LIBRARIES, ids=map(str, range(len(OF_LIBRARIES))))
+def test_objects_of_libraries(make: Any, read: Any, change: Any) -> None:
+    found = []
+    for static in (False, True):
+        thing = make()
+
+        def reads(x, thing=thing):
+            return x * read(thing)
+
+        called: Any = d2s.to_static(reads) if static else reads
+        answers = [float(called(torch.ones(1))) for _ in range(2)]
+        change(thing)
+        found.append([*answers, float(called(torch.ones(1)))])
+    assert found[0] == found[1]
+
+
+def test_an_object_of_a_library_may_be_handed_on() -> None:
+    handle = queue.SimpleQueue()  # type: ignore[var-annotated]
+
+    def hands_on(x):
+        return x * 2, handle
+
+    static = d2s.to_static(hands_on, full_graph=True)
+    assert static(torch.ones(1))[1] is handle
