@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp both_ways
 
-.PHONY: demo test versions packages bench language exporting lint types clean
+.PHONY: demo test versions packages stale bench language exporting lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
@@ -21,6 +21,10 @@ versions:
 # Captures code of packages that know nothing of d2s.
 packages: $(VENV)/.packages
 	$(BIN)/python -m pytest -n auto tests/packages
+
+# Changes what the corpus can reach, one thing at a time, and compares with eager; takes minutes.
+stale: $(INSTALLED)
+	PYTHONPATH=tests/support:tests/stale $(BIN)/python tests/stale/fuzz.py $(ONLY)
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py --plot benchmarks/results.svg
@@ -43,7 +47,7 @@ types: $(INSTALLED)
 	cp -r transforms build/types/d2s/transforms
 	cp -r runtime build/types/d2s/runtime
 	cp -r tests examples benchmarks build/types/
-	cd build/types && MYPYPATH=tests/support:examples:benchmarks $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests examples benchmarks
+	cd build/types && MYPYPATH=tests/support:tests/stale:examples:benchmarks $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --explicit-package-bases d2s tests examples benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

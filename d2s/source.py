@@ -1,8 +1,11 @@
 """Finds the syntax tree of a live function, with its positions in the file that it comes from."""
 
 from __future__ import annotations
+import __future__
 
+import functools
 import linecache
+import operator
 import types
 from functools import lru_cache
 from typing import Any
@@ -13,6 +16,8 @@ from d2s.errors import SourceError
 from d2s.transforms.scopes import parameter_names
 
 FunctionNode = Any
+_FUTURES = (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_FUTURE = functools.reduce(operator.or_, _FUTURES)
 
 
 def function_tree(function: Any) -> FunctionNode:
@@ -33,12 +38,26 @@ def function_tree(function: Any) -> FunctionNode:
     found = [node for node in _functions_by_line(lines).get(code.co_firstlineno, ()) if _fits(node, code)]
     if len(found) > 1 and isinstance(found[-1], gast.Lambda):
         found = [max(found, key=lambda node: (node.body.lineno, node.body.col_offset))]  # the innermost
-    if len(found) != 1:
+    if len(found) != 1 or not _was_compiled_from(lines, code):
         raise SourceError(
-            f"the source of {function.__qualname__} is not at {code.co_filename}:{code.co_firstlineno}; "
-            "the file has changed since it was imported: start again"
+            f"the source of {function.__qualname__} is not at {code.co_filename}:{code.co_firstlineno}: "
+            "the file has changed since it was imported, or the function was given other code; start again"
         )
     return found[0]
+
+
+def _was_compiled_from(lines: tuple[str, ...], code: types.CodeType) -> bool:
+    """Whether these lines give this code; pytest adds to code that asserts something, which is taken for granted."""
+    return any(name.startswith("@py_") for name in code.co_varnames) or code in _codes(lines, code.co_flags & _FUTURE)
+
+
+@lru_cache(maxsize=256)
+def _codes(lines: tuple[str, ...], flags: int) -> frozenset[types.CodeType]:
+    """All the code that the compiler makes of a file."""
+    found: list[types.CodeType] = [compile("".join(lines), "", "exec", flags, dont_inherit=True)]
+    for code in found:
+        found += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return frozenset(found)
 
 
 @lru_cache(maxsize=256)

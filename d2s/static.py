@@ -36,11 +36,18 @@ class StaticFunction:
         self.options = options
         # The class or module of which it took the place of a method, and that method's name there.
         self.place: tuple[Any, str] | None = None
-        self._programs = Programs(function, options)
-        self._takes_positions = takes_positions(self._programs.signature)
-        self._count = len(self._programs.parameters)
+        self._begin()
         self._kept_dynamic = is_kept_dynamic(function)
         self._warned: set[tuple[str, int]] = set()
+
+    def _begin(self) -> None:
+        """Begin without programs: now, and when the function gets other code or other defaults."""
+        function = self.function
+        self._code, self._defaults = function.__code__, function.__defaults__
+        self._kwdefaults = dict(function.__kwdefaults__ or {})
+        self._programs = Programs(function, self.options)
+        self._takes_positions = takes_positions(self._programs.signature)
+        self._count = len(self._programs.parameters)
 
     # -------------------------------------------------------------- calling
 
@@ -51,14 +58,23 @@ class StaticFunction:
         """What `self(*args, **kwargs)` does; every step here is paid at each call."""
         if recording.at_work or self._kept_dynamic or not Switch.enabled or is_transforming():
             return self._call_as_it_is(args, kwargs)
+        if self.function.__code__ is not self._code:
+            self._begin()
         arguments = args
         if kwargs or len(args) != self._count or not self._takes_positions:
+            if not self._has_its_defaults():
+                self._begin()
             arguments = tuple(self._programs.bind(args, kwargs).arguments.values())
         for executable in self._programs.executables:
             inputs = executable.inputs_for(*arguments)
             if inputs is not None:
                 return executable.run(inputs, arguments)
         return self._call_for_the_first_time(args, kwargs)
+
+    def _has_its_defaults(self) -> bool:
+        now, known = self.function.__kwdefaults__ or {}, self._kwdefaults
+        is_same = self.function.__defaults__ is self._defaults and now.keys() == known.keys()
+        return is_same and all(now[name] is known[name] for name in known)
 
     def _call_as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Within a recording the function becomes part of that; else it is called as if it were not static.

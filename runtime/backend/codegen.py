@@ -16,7 +16,7 @@ from d2s.runtime.backend.generated import run_source
 from d2s.runtime.errors import Location, RaisedAfterWrites
 from d2s.runtime.ir.liveness import deaths, terminator_uses
 from d2s.runtime.ir.modes import entering, stays
-from d2s.runtime.ir.names import infix_symbol, qualified_name
+from d2s.runtime.ir.names import infix_symbol, is_in_its_place, qualified_name
 from d2s.runtime.ir.program import (
     Block,
     Branch,
@@ -191,7 +191,9 @@ class _Printer:
         words = [f"{name!r}: {text}" for name, text in named.items() if keyword.iskeyword(name)]
         arguments += [f"{name}={text}" for name, text in named.items() if not keyword.iskeyword(name)]
         arguments += [f"**{{{', '.join(words)}}}"] if words else []
-        return f"{qualified_name(op.target) or self._constant(op.target)}({', '.join(arguments)})"
+        name = qualified_name(op.target)
+        function = name if name and is_in_its_place(op.target) else self._constant(op.target)
+        return f"{function}({', '.join(arguments)})"
 
     def _target(self, result: Any) -> str:
         if isinstance(result, tuple):

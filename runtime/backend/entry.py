@@ -136,9 +136,11 @@ class _Printer:
 
     def modes(self, program: Program) -> None:
         """The modes of torch that the program was captured in."""
-        self._require(f"torch.is_grad_enabled() is {program.modes.grad}")
-        self._require(f"torch.is_inference_mode_enabled() is {program.modes.inference}")
-        self._require(f"torch.get_default_dtype() is {program.modes.dtype}")
+        grad, inference, dtype = map(
+            self._constant, (torch.is_grad_enabled, torch.is_inference_mode_enabled, torch.get_default_dtype)
+        )
+        now = program.modes
+        self._require(f"{grad}() is {now.grad} and {inference}() is {now.inference} and {dtype}() is {now.dtype}")
         on = program.modes.autocast_dtypes
         if not on:
             switched = " or ".join(f"torch.is_autocast_enabled({device!r})" for device in AUTOCAST_DEVICES)
@@ -243,7 +245,7 @@ class _Printer:
         self.tensors[source] = check
         if None in check.type.shape:
             self._require(f"{name}.is_contiguous()")
-        if check.cls is not torch.nn.Parameter:
+        if check.type.requires_grad and check.cls is not torch.nn.Parameter:  # others are leaves
             self._require(f"{name}.is_leaf is {check.leaf}")
         if check.has_grad is not None:
             self._require(f"({name}.grad is not None) is {check.has_grad}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
+import types
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,22 +13,23 @@ import torch
 import torch.nn.functional
 from torch import linalg, special
 
-# Where to look for a function, most readable first: (how the place is written, the place).
-_PLACES: tuple[tuple[str, Any], ...] = (
-    ("torch", torch),
-    ("torch.Tensor", torch.Tensor),
-    ("torch.nn.functional", torch.nn.functional),
-    ("torch.linalg", linalg),
-    ("torch.special", special),
-    ("torch.fft", torch.fft),
-    ("operator", operator),
-)
+# Where to look for a function, most readable first, by how the place is written.
+_PLACES: dict[str, Any] = {
+    "torch": torch,
+    "torch.Tensor": torch.Tensor,
+    "torch.nn.functional": torch.nn.functional,
+    "torch.linalg": linalg,
+    "torch.special": special,
+    "torch.fft": torch.fft,
+    "operator": operator,
+}
 
 
 @cache
 def _names() -> dict[Any, str]:
+    """The functions by their names, as they were at first: a test may replace one for a while."""
     found: dict[Any, str] = {}
-    for place_name, place in _PLACES:
+    for place_name, place in _PLACES.items():
         for name in sorted(dir(place), key=lambda name: (name.startswith("_"), name)):
             if name.startswith("_") and not name.startswith("__"):
                 continue
@@ -53,6 +55,32 @@ def qualified_name(target: Callable[..., Any]) -> str | None:
         name = getattr(target, "__qualname__", "")
         return name if getattr(builtins, name, None) is target else None
     return _names().get(target)
+
+
+def place_of(target: Callable[..., Any]) -> tuple[Any, str] | None:
+    """Where torch has a function, a class or a module, and its name there; None for any other function."""
+    place, _, name = (qualified_name(target) or "").rpartition(".")
+    return (_PLACES[place], name) if place in _PLACES else None
+
+
+def is_in_its_place(target: Callable[..., Any]) -> bool:
+    """Whether code that says the name of a function gets it, and not what has been put there meanwhile."""
+    return place_of(target) is None or _now(target) is target
+
+
+def original_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What torch had by the name by which it has a function now: that, if somebody has put the function there.
+
+    The functions of `torch.nn.functional` name themselves when they ask others what to do, and so name a patch.
+    """
+    if not isinstance(function, types.FunctionType) or function in _names():
+        return function
+    return next((target for target in _names() if _now(target) is function), function)
+
+
+def _now(target: Callable[..., Any]) -> Any:
+    place = place_of(target)
+    return None if place is None else getattr(*place, None)
 
 
 def display_name(target: Callable[..., Any]) -> str:

@@ -6,19 +6,22 @@ constant must be what they were; tensors must be of the type that they were; con
 
 from __future__ import annotations
 
+import operator
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.program import Input, Program, Raise, Return, TensorType, WriteKind, walk_blocks
+from d2s.runtime.ir.names import place_of
+from d2s.runtime.ir.program import Call, Input, Program, Raise, Return, TensorType, WriteKind, walk_blocks, walk_ops
 from d2s.runtime.ir.sources import (
     LOST,
     Argument,
     Attribute,
+    ClassEntry,
     Constant,
     Derived,
     Global,
@@ -74,6 +77,7 @@ def _written_classes(program: Program, arguments: Mapping[str, Any]) -> set[type
 class _Finder:
     def __init__(self, recorder: Recorder, program: Program, arguments: Mapping[str, Any]):
         found_again = (entry for entry in program.inputs if not isinstance(entry.source, Constant))
+        self.program = program
         self.inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
         self.asked_for_grad = recorder.asked_for_grad
         self.reads = recorder.reads
@@ -102,7 +106,17 @@ class _Finder:
             if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
                 seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
-        return [*found.values(), *self._distinct(list(first.values()))]
+        return [*found.values(), *self._distinct(list(first.values())), *self._functions(found)]
+
+    def _functions(self, found: Collection[Source]) -> Iterator[Guard]:
+        """That torch's functions that the program calls are those that have their names: also such as torch calls."""
+        for target in dict.fromkeys(op.target for op in walk_ops(self.program.body) if isinstance(op, Call)):
+            place = place_of(target)
+            if place is not None and place[0] is not operator:
+                owner, name = place
+                source = ClassEntry(owner, name) if isinstance(owner, type) else Global(vars(owner), name)
+                if source not in found:
+                    yield Guard(source, IsObject(_read(source, {})))
 
     def _distinct(self, found: list[tuple[Source, Any]]) -> Iterator[Guard]:
         """That objects which could be told from each other, or of which one is written, are as many as they were."""

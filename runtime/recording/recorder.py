@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from d2s.runtime.errors import CaptureError, mark_as_users
 from d2s.runtime.ir.modes import Modes, SavedHooks
-from d2s.runtime.ir.names import is_in_place
+from d2s.runtime.ir.names import is_in_place, original_of
 from d2s.runtime.ir.program import (
     ORDERED,
     PURE,
@@ -578,7 +578,7 @@ class Recorder(TorchFunctionMode):
     # -------------------------------------------------------------- calls
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        func, kwargs = original_of(func), kwargs or {}
         if is_profiling(func):
             return func(*args, **kwargs)
         if func is set_grad_enabled:

@@ -491,3 +491,18 @@ def test_an_object_of_a_library_may_be_handed_on() -> None:
 
     static = d2s.to_static(hands_on, full_graph=True)
     assert static(torch.ones(1))[1] is handle
+
+
+def probabilities(x):
+    return torch.nn.Softmax(-1)(x.relu()) + x.sum()
+
+
+@pytest.mark.parametrize("place", [(torch.Tensor, "relu"), (torch.Tensor, "sum"), (torch.nn.functional, "softmax")])
+def test_a_patch_of_what_torch_calls(place: Any) -> None:
+    static, x = d2s.to_static(probabilities, full_graph=True), torch.tensor([1.0, -2.0])
+    original = getattr(*place)
+    for patched in (False, True, False):
+        with pytest.MonkeyPatch.context() as patches:
+            if patched:
+                patches.setattr(*place, lambda *args, **kwargs: original(*args, **kwargs) * 3)
+            torch.testing.assert_close(static(x), probabilities(x), rtol=0, atol=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import doctest
 import linecache
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,38 @@ def test_an_asynchronous_generator_is_fenced() -> None:
 
     with pytest.raises(d2s.ConversionError, match="D2S309"):
         d2s.to_static(items, full_graph=True)(torch.ones(2))
+
+
+def test_a_file_that_changes_after_its_import(tmp_path: Path) -> None:
+    file = tmp_path / "edited.py"
+    file.write_text("def f(x):\n    return x + 1\n")
+    edited = load_module(file)
+    file.write_text("def f(x):\n    return x + 2\n")
+    with pytest.raises(d2s.ConversionError, match="D2S305.*the file has changed"):
+        d2s.to_static(edited.f, full_graph=True)(torch.ones(1))
+
+
+def first(x, factor=2, *, more=1):
+    return x * factor + more
+
+
+def second(x, factor=3, *, more=2):
+    return x / factor - more
+
+
+def test_other_code_and_defaults() -> None:
+    function = types.FunctionType(first.__code__, globals(), "first", first.__defaults__)
+    function.__kwdefaults__ = {"more": 1}
+    static = d2s.to_static(function, full_graph=True)
+    for name, value in [
+        ("__code__", second.__code__),
+        ("__defaults__", (5,)),
+        ("__kwdefaults__", {"more": 4}),
+        ("__code__", first.__code__),
+    ]:
+        assert same(static(torch.ones(1)), function(torch.ones(1)))
+        setattr(function, name, value)
+        assert same(static(torch.ones(1)), function(torch.ones(1)))
+    assert function.__kwdefaults__ is not None
+    function.__kwdefaults__["more"] = 9
+    assert same(static(torch.ones(1)), function(torch.ones(1)))

@@ -1,0 +1,139 @@
+"""Captures a case, changes one thing, calls again, changes it back and calls again: always as eager does.
+
+`make stale` does so with all cases and all changes; `ONLY=` with the beginning of a name does so with those alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import language
+import numpy as np
+import torch
+from changes import Change, changes
+from compare import detached, outcome, same
+from reach import Kept, reached
+
+import d2s
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function or a module, made anew each time, and the arguments of one call."""
+
+    name: str
+    make: Any
+    args: tuple[Any, ...]
+
+
+def cases() -> Iterator[Case]:
+    """The features of the language."""
+    for feature in language.load():
+        if not feature.eager and not feature.missing:
+            yield Case(
+                f"{feature.group}/{feature.name}", lambda thing=feature.thing: language.made(thing), feature.inputs[0]
+            )
+
+
+@dataclass
+class World:
+    """A case with its static form, which share all that they can reach."""
+
+    case: Case
+    thing: Any
+    static: Any
+
+    @classmethod
+    def of(cls, case: Case) -> World:
+        thing = case.make()
+        return cls(case, thing, d2s.to_static(thing))  # a module is made static in place
+
+    def both(self) -> tuple[Any, Any]:
+        """What eager and the static function give, and leave, from the same state."""
+        everything = reached(self.thing)
+        kept = Kept(everything)
+        found = []
+        for static in (False, True):
+            args = copy.deepcopy(self.case.args)
+            torch.manual_seed(0)
+            random.seed(0)
+            np.random.seed(0)
+            d2s.enable_to_static(static)
+            answer = outcome(self.static, *args)
+            d2s.enable_to_static(True)
+            found.append((_comparable(answer), detached(args), _state(everything)))
+            kept.restore()
+        return found[0], found[1]
+
+
+def _comparable(answer: Any) -> Any:
+    """An answer; of an exception only the class."""
+    return answer[0] if isinstance(answer, tuple) and answer and isinstance(answer[0], type) else detached(answer)
+
+
+def _state(things: list[Any]) -> Any:
+    held = [thing for thing in things if isinstance(thing, dict | list | set) and len(thing) < 50]
+    return [
+        {str(key): _told(item) for key, item in thing.items()} if isinstance(thing, dict) else list(map(_told, thing))
+        for thing in held
+    ]
+
+
+def _told(thing: Any) -> Any:
+    """What of a thing can be compared: its value, or its class."""
+    if isinstance(thing, torch.Tensor):
+        return thing.detach().clone()
+    return thing if isinstance(thing, bool | int | float | str | None) else type(thing).__name__
+
+
+def stale(case: Case, chosen: Any = None) -> Iterator[str]:
+    """What differs from eager, of all changes or of those `chosen` among them."""
+    world = World.of(case)
+    want, got = world.both()
+    if not same(want, got):
+        yield f"{case.name}: already without a change"
+        return
+    for change in chosen(list(changes(world.thing))) if chosen else changes(world.thing):
+        yield from _after(world, change)
+
+
+def _after(world: World, change: Change) -> Iterator[str]:
+    try:
+        with change.made():
+            want, got = world.both()
+    except (RuntimeError, AttributeError, TypeError, ValueError):
+        return  # it can't be changed so
+    if not same(want, got):
+        yield f"{world.case.name}: {change.what}: {_differences(got, want)}"
+    want, got = world.both()
+    if not same(want, got):
+        yield f"{world.case.name}: {change.what}, and back: {_differences(got, want)}"
+
+
+def _differences(got: tuple[Any, ...], want: tuple[Any, ...]) -> str:
+    pairs = zip(got, want, strict=True)
+    return "; ".join(f"{left} instead of {right}" for left, right in pairs if not same(left, right))
+
+
+def main(prefixes: list[str]) -> None:
+    """Run all cases whose names begin so."""
+    warnings.simplefilter("ignore")
+    count = bad = 0
+    for case in cases():
+        if not prefixes or case.name.startswith(tuple(prefixes)):
+            count += 1
+            for line in stale(case):
+                bad += 1
+                print(line[:400], flush=True)
+    print(f"{count} cases, {bad} stale")
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
