@@ -45,6 +45,8 @@ class _Differentiated:
     """One call of a function that is to be differentiated by some of its arguments."""
 
     def __init__(self, function: Any, argnums: Any, has_aux: bool, args: Any, kwargs: Any):
+        if torch.is_inference_mode_enabled():
+            raise _refused("a transform that differentiates in inference mode")  # no history is kept there
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         numbers = tuple(number % len(args) for number in numbers)
         seen = _tensors_seen(function, (args, kwargs))

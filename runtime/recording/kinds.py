@@ -15,6 +15,7 @@ import functools
 import io
 import logging
 import operator
+import random
 import re
 import threading
 import types
@@ -84,7 +85,8 @@ _SPECIAL = (types.MethodWrapperType,)
 
 _OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", re.Match)
 # What they do is an op of the program, or refused.
-_HANDLES = (torch.Generator, torch.Stream, torch.Event, "numpy.random._generator.Generator")
+_DRAWING = (random.Random, torch.Generator, "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState")
+_HANDLES = (*_DRAWING, torch.Stream, torch.Event)
 
 # The first row that is for one of an object's classes counts.
 TABLE = (

@@ -29,7 +29,7 @@ from d2s.runtime.torch_internals.modes import SETTING
 _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 # Those of torch's and Python's modules that tests and tools put others in the place of.
-_REPLACED = (types.FunctionType, types.BuiltinFunctionType, type)
+_REPLACED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
 _LOADED_MODULES = Constant(sys.modules, "sys.modules")
 
 Found = Iterator[tuple[Source, Any]]

@@ -498,11 +498,11 @@ def probabilities(x):
 
 
 @pytest.mark.parametrize("place", [(torch.Tensor, "relu"), (torch.Tensor, "sum"), (torch.nn.functional, "softmax")])
-def test_a_patch_of_what_torch_calls(place: Any) -> None:
+def test_a_patch_of_what_torch_calls(place: tuple[Any, str]) -> None:
     static, x = d2s.to_static(probabilities, full_graph=True), torch.tensor([1.0, -2.0])
-    original = getattr(*place)
+    (owner, name), original = place, getattr(*place)
     for patched in (False, True, False):
         with pytest.MonkeyPatch.context() as patches:
             if patched:
-                patches.setattr(*place, lambda *args, **kwargs: original(*args, **kwargs) * 3)
+                patches.setattr(owner, name, lambda *args, **kwargs: original(*args, **kwargs) * 3)
             torch.testing.assert_close(static(x), probabilities(x), rtol=0, atol=0)

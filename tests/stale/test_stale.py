@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,3 +36,15 @@ def test_a_guard_that_is_taken_out_is_missed(kind: Any, is_guarded: bool, monkey
     changes = [Change("it is the other one", partial(put, holder, "held", pair.other))]
     found = list(fuzz.stale(fuzz.Case(kind.name, lambda: function, (torch.ones(2),)), lambda _: changes))
     assert bool(found) != (is_guarded or pair.twice), found
+
+
+CASES = list(fuzz.cases())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", random.Random(33).sample(CASES, 80), ids=lambda case: case.name)
+def test_a_sample_of_the_corpus(case: fuzz.Case) -> None:
+    def some(changes: list[Change]) -> list[Change]:
+        return random.Random(case.name).sample(changes, min(8, len(changes)))
+
+    assert not list(fuzz.stale(case, some))
