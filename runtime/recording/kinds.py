@@ -83,7 +83,9 @@ _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _BUILT_IN = (types.BuiltinFunctionType,)
 _SPECIAL = (types.MethodWrapperType,)
 
-_OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", re.Match)
+_CYTHON = re.compile(r"^_cython_[0-9_]+$")
+_OF_CYTHON = "cython.cython_function_or_method"
+_OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", _OF_CYTHON, re.Match)
 # What they do is an op of the program, or refused.
 _DRAWING = (random.Random, torch.Generator, "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState")
 _HANDLES = (*_DRAWING, torch.Stream, torch.Event)
@@ -139,11 +141,16 @@ def kind_of(thing: Any) -> Kind | None:
 
 @cache
 def _kind_of(cls: Any) -> Kind | None:
-    bases = {base: f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__}
+    bases = {base: _full_name(base) for base in cls.__mro__}
     for kind in TABLE:
         if any(base in kind.classes or name in kind.classes for base, name in bases.items()):
             return kind
     return None
+
+
+def _full_name(cls: type) -> str:
+    """The name of a class with its module; Cython's own say its version."""
+    return f"{_CYTHON.sub('cython', cls.__module__)}.{cls.__qualname__}"
 
 
 def is_value(thing: Any) -> bool:

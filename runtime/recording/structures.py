@@ -71,5 +71,7 @@ def _view_of(thing: Any) -> memoryview | None:
 
 
 def slots_of(kind: type) -> list[str]:
-    """The names of the slots that a class adds."""
+    """The names of the slots that a class adds; a class of an extension has members that are none."""
+    if "__slots__" not in vars(kind):
+        return []
     return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]

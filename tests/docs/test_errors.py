@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from compare import outcome, same
+from inventory import differences, inventory
 from loading import load_module
 
 import d2s
@@ -32,8 +33,10 @@ def load(code: str, folder: Path) -> Any:
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_the_example_gives_the_code(code: str, tmp_path: Path) -> None:
     example = load(code, tmp_path)
+    before = inventory(example.f)
     with pytest.raises(d2s.ConversionError) as caught:
         example.call(d2s.to_static(example.f, full_graph=True))
+    assert not differences(before, inventory(example.f))
     error = caught.value
     assert error.code == code, str(error)
     assert f"{code}: {example.f.__qualname__} can't be made static: " in str(error)

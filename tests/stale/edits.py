@@ -54,6 +54,16 @@ def taken_away(owner: Any, name: str) -> Iterator[None]:
 
 
 @contextmanager
+def at(items: list[Any], place: int, value: Any) -> Iterator[None]:
+    """Meanwhile an item of a list is another."""
+    before, items[place] = items[place], value
+    try:
+        yield
+    finally:
+        items[place] = before
+
+
+@contextmanager
 def holding(container: Any, contents: Any) -> Iterator[None]:
     """Meanwhile a container holds something else."""
     before = container.copy()
@@ -102,7 +112,7 @@ def others(value: Any) -> list[Any]:
     if isinstance(value, frozenset):
         return [value | {99}]
     if isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter):
-        return [value.detach().double(), value.detach().clone()[None]] if value.is_floating_point() else []
+        return _other_tensors(value.detach()) if value.is_floating_point() else [value.clone()[None]]
     return []
 
 
@@ -123,6 +133,15 @@ def deterministic() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def _other_tensors(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """Tensors of another dtype, rank, size and layout, and one that has a gradient."""
+    found = [tensor.double(), tensor.clone()[None], tensor.clone().requires_grad_()]
+    if tensor.ndim:
+        spread = torch.stack([tensor, tensor], -1)[..., 0]
+        found += [torch.cat([tensor, tensor]), spread, tensor[:0].clone()]
+    return found
 
 
 @contextmanager

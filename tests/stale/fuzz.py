@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import copy
 import random
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import corpus_exits
+import corpus_expressions
 import language
 import numpy as np
 import torch
 from changes import Change, changes
 from compare import detached, outcome, same
+from edits import at, others
 from reach import Kept, reached
 
 import d2s
@@ -33,12 +39,42 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """The features of the language."""
+    """The features of the language, and what leaves and decides early."""
+    for corpus in (corpus_exits.CORPUS, corpus_expressions.CORPUS):
+        for function, inputs in corpus.cases:
+            yield Case(f"plain/{function.__name__}", lambda function=function: function, inputs[0])
     for feature in language.load():
         if not feature.eager and not feature.missing:
             yield Case(
                 f"{feature.group}/{feature.name}", lambda thing=feature.thing: language.made(thing), feature.inputs[0]
             )
+
+
+SECONDS = 15
+
+
+class TooLong(BaseException):
+    """A call has not ended in time."""
+
+
+@contextmanager
+def no_longer_than(seconds: int) -> Iterator[None]:
+    """Raise in what does not end.
+
+    Raises:
+        TooLong: it has not ended.
+    """
+
+    def stop(*_: Any) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass
@@ -48,28 +84,42 @@ class World:
     case: Case
     thing: Any
     static: Any
+    args: list[Any]
 
     @classmethod
     def of(cls, case: Case) -> World:
         thing = case.make()
-        return cls(case, thing, d2s.to_static(thing))  # a module is made static in place
+        return cls(case, thing, d2s.to_static(thing), list(case.args))  # a module is made static in place
+
+    def changes(self) -> Iterator[Change]:
+        """All that can be changed before a call."""
+        for place, arg in enumerate(self.args):
+            for other in others(arg):
+                yield Change(f"argument {place} is {other!r}", partial(at, self.args, place, other))
+        yield from changes(self.thing)
 
     def both(self) -> tuple[Any, Any]:
         """What eager and the static function give, and leave, from the same state."""
+        return self._done(False), self._done(True)
+
+    def _done(self, static: bool) -> Any:
         everything = reached(self.thing)
-        kept = Kept(everything)
-        found = []
-        for static in (False, True):
-            args = copy.deepcopy(self.case.args)
-            torch.manual_seed(0)
-            random.seed(0)
-            np.random.seed(0)
-            d2s.enable_to_static(static)
-            answer = outcome(self.static, *args)
+        kept, args = Kept(everything), tuple(copy.deepcopy(self.args))
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        d2s.enable_to_static(static)
+        try:
+            with no_longer_than(SECONDS * (1 + static)):
+                answer = outcome(self.static, *args)
+            return _comparable(answer), detached(args), _state(everything)
+        except TooLong:
+            if not static:
+                raise
+            return "no end", args, None
+        finally:
             d2s.enable_to_static(True)
-            found.append((_comparable(answer), detached(args), _state(everything)))
             kept.restore()
-        return found[0], found[1]
 
 
 def _comparable(answer: Any) -> Any:
@@ -99,7 +149,7 @@ def stale(case: Case, chosen: Any = None) -> Iterator[str]:
     if not same(want, got):
         yield f"{case.name}: already without a change"
         return
-    for change in chosen(list(changes(world.thing))) if chosen else changes(world.thing):
+    for change in chosen(list(world.changes())) if chosen else world.changes():
         yield from _after(world, change)
 
 
@@ -107,8 +157,8 @@ def _after(world: World, change: Change) -> Iterator[str]:
     try:
         with change.made():
             want, got = world.both()
-    except (RuntimeError, AttributeError, TypeError, ValueError):
-        return  # it can't be changed so
+    except (RuntimeError, AttributeError, TypeError, ValueError, TooLong):
+        return  # it can't be changed so, or never ends in eager either
     if not same(want, got):
         yield f"{world.case.name}: {change.what}: {_differences(got, want)}"
     want, got = world.both()

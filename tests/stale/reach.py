@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import functools
+import sys
+import sysconfig
 import types
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import d2s
+
 # What is looked into no further.
 _LEAVES = (bool, int, float, complex, str, bytes, type(None), range, slice, torch.dtype, torch.device, torch.Size)
 TABLES = ("_parameters", "_buffers", "_modules")
 _OF_MODULES = vars(torch.nn.Module()).keys() - {"training"}
+_HOME = Path(d2s.__file__).parents[1]
+_OF_OTHERS = (sysconfig.get_path("stdlib"), *(str(_HOME / name) for name in ("d2s", "runtime", "transforms")))
 CONTAINERS = (list, dict, set, deque)
 
 
@@ -67,7 +75,7 @@ def is_of_torch(thing: Any, name: str) -> bool:
 
 def is_users(cls: type) -> bool:
     """Whether a class is one of a case."""
-    return cls.__module__.startswith(("features", "tests", "stale", "loaded", "cases", "__main__"))
+    return _is_users_file(getattr(sys.modules.get(cls.__module__), "__file__", None) or "")
 
 
 def data_of(cls: type) -> dict[str, Any]:
@@ -110,8 +118,14 @@ def variables(function: types.FunctionType) -> dict[str, Any]:
 
 
 def is_users_code(code: types.CodeType) -> bool:
-    """Whether code is in a file of the tests."""
-    return "/tests/" in code.co_filename
+    """Whether code is of a case."""
+    return _is_users_file(code.co_filename)
+
+
+@cache
+def _is_users_file(name: str) -> bool:
+    """Whether a file is not one of a library, and none of d2s itself."""
+    return name.endswith(".py") and not name.startswith(_OF_OTHERS) and "site-packages" not in name
 
 
 def names_in(code: types.CodeType) -> set[str]:
