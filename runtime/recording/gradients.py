@@ -109,6 +109,7 @@ class Gradients:
         self._known: dict[int, tuple[torch.Tensor, Gradient]] = {}
         # What stands for one of several tensors, by the node of the graph of gradients that made it.
         self._stand_ins: dict[Any, torch.Tensor] = {}
+        self._sources: dict[int, list[torch.Tensor]] = {}
         self._histories: dict[Value, tuple[torch.Tensor, torch.Tensor]] = {}
         self._hooked: set[int] = set()
         self._differentiable = False
@@ -134,6 +135,11 @@ class Gradients:
         """A tensor, which may have a history, stands for one of several."""
         with without_recording():
             self._stand_ins[fake.grad_fn] = fake
+
+    def note_descent(self, fake: torch.Tensor, sources: list[torch.Tensor]) -> None:
+        """A tensor has been computed from these, though its history does not lead there."""
+        self.note_stand_in(fake)
+        self._sources[id(fake)] = sources
 
     def note_histories(self, values: list[Value], lefts: list[Any], rights: list[Any]) -> None:
         """The tensors for these values stand each for one of two things."""
@@ -174,7 +180,9 @@ class Gradients:
         """What a pass comes to from a tensor that stands for another."""
         if id(fake) not in known:
             sides = self._histories.get(self._recorder.value_of(fake))
-            if sides is None:
+            if id(fake) in self._sources:
+                known[id(fake)] = self._reach(self._sources[id(fake)], known)
+            elif sides is None:
                 known[id(fake)] = Reach(unbounded=True)
             else:
                 left, right = (self._reach([side], known) for side in sides)

@@ -8,16 +8,17 @@ unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from d2s.runtime.ir.program import leaves_of, map_tree
+from d2s.runtime.recording.lineage import sources_of, start_of
 from d2s.runtime.recording.structures import rebuilt, tensors_in
 from d2s.runtime.torch_internals.effects import EffectsWatch, storage_key, version
 from d2s.runtime.torch_internals.fakes import FakeWorld, known_shape, real_zeros, symbolic_kind
-from d2s.runtime.torch_internals.modes import without_modes
+from d2s.runtime.torch_internals.modes import without_modes, without_recording
 
 _PRIMES = (23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71), (89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149)
 
@@ -31,6 +32,7 @@ class SomeOf:
 
 # For each tensor a label for each of its sizes: a number, or a text that is the same where sizes are equal.
 Labels = list[tuple[Any, ...]]
+Descents = list[tuple[torch.Tensor, list[torch.Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Inferred:
 
     `aliases` are those of which the answer may share memory; `reshaped` is whether one has another shape or
     layout now, `regraded` whether one requires a gradient that did not, or the other way round, `drew` whether a
-    random number was drawn.
+    random number was drawn. `descents` are tensors whose history does not lead to what they come from, each with that.
     """
 
     answer: Any
@@ -49,6 +51,7 @@ class Inferred:
     reshaped: bool
     regraded: bool
     drew: bool
+    descents: Descents = field(default_factory=list)
 
 
 def infer(
@@ -183,11 +186,12 @@ def _by_examples(
     tensors = tensors_in((args, kwargs))
     if labels is not None and [len(label) for label in labels] != [tensor.dim() for tensor in tensors]:
         return None
-    runs = []
+    runs, starts = [], []
     for length, primes in enumerate(_PRIMES, start=2):
         example = _Example(world, primes, tensors, labels, length)
         try:
             given, named = map_tree(example, (args, kwargs))
+            starts.append(list(map(start_of, example.made(tensors))))
             runs.append(_run(watch, func, given, named, example.made(tensors)))
         except Exception:
             return None
@@ -195,11 +199,15 @@ def _by_examples(
     if first.reshaped or _places(first) != _places(second):
         return None
     try:
-        answer = _Common(world, tensors, first.tensors, second.tensors).of(first.answer, second.answer)
+        common = _Common(world, tensors, starts[0], first.tensors, second.tensors)
+        answer = common.of(first.answer, second.answer)
     except _DifferError:
         return None
+    for place in _places(first)[0]:
+        if start_of(first.tensors[place]) != starts[0][place]:
+            common.rewrite(tensors[place], first.tensors[place])
     written, aliases = ([tensors[place] for place in places] for places in _places(first))
-    return Inferred(answer, tensors, written, aliases, False, first.regraded, first.drew)
+    return Inferred(answer, tensors, written, aliases, False, first.regraded, first.drew, common.descents)
 
 
 class _Example:
@@ -255,8 +263,12 @@ def _places(run: Inferred) -> list[list[int]]:
 class _Common:
     """Makes one answer of two. A size that is that of an argument in both is the very size of the argument."""
 
-    def __init__(self, world: FakeWorld, tensors: list[torch.Tensor], *examples: list[torch.Tensor]):
+    def __init__(
+        self, world: FakeWorld, tensors: list[torch.Tensor], starts: list[Any], *examples: list[torch.Tensor]
+    ):
         self._world = world
+        self._tensors, self._starts = tensors, starts  # where the histories in the first example start
+        self.descents: Descents = []
         self._sizes: dict[Any, Any] = {}
         for shapes in zip(tensors, *examples, strict=True):
             for size, *both in zip(*(tensor.shape for tensor in shapes), strict=True):
@@ -274,12 +286,21 @@ class _Common:
             if left.dtype != right.dtype or left.dim() != right.dim() or left.requires_grad != right.requires_grad:
                 raise _DifferError
             shape = map(self._size, left.shape, right.shape)
-            return self._world.empty(left.dtype, shape, left.device, left.requires_grad)
+            answer = self._world.empty(left.dtype, shape, left.device, left.requires_grad)
+            if left.requires_grad:
+                self.descents.append((answer, [self._tensors[place] for place in sources_of(left, self._starts)]))
+            return answer
         if isinstance(left, tuple | list) and type(left) is type(right) and len(left) == len(right):
             return rebuilt(left, [self.of(one, other) for one, other in zip(left, right, strict=True)])
         if type(left) is not type(right) or left != right:
             raise _DifferError
         return left
+
+    def rewrite(self, tensor: torch.Tensor, left: torch.Tensor) -> None:
+        """Give a tensor, which the call writes in place, the history that it has in an example."""
+        new = self.of(left, left)
+        with without_recording(), torch.enable_grad():
+            tensor.copy_(new.expand(tensor.shape))
 
     def _size(self, left: Any, right: Any) -> Any:
         if type(left) is not int or type(right) is not int:

@@ -636,6 +636,9 @@ class Recorder(TorchFunctionMode):
             self.once("changes the shape of a tensor in place")
         if inferred.regraded:
             self._note_regraded(func)
+        for made, sources in inferred.descents:
+            self.broken_history = True
+            self.gradients.note_descent(made, sources)
         effects = self._effects(func, inferred, opaque)
         result, seen = self._result(inferred.answer)
         if result is not None or not effects.pure:

@@ -251,3 +251,27 @@ def test_shapes_that_are_broadcast_to() -> None:
             given = tuple(map(torch.ones, shapes))
             got, want = outcome(static, *given), outcome(expanded, *given)
             assert same(got, want) or got[0] is want[0] is RuntimeError
+
+
+class Stepping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+        self.other = nn.Parameter(torch.ones(1))
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls  # another value is another program
+        self.layer(x).pow(2).sum().backward()
+        return self.layer.weight.grad is None, self.other.grad is None
+
+
+def test_gradients_of_what_has_open_sizes() -> None:
+    module = d2s.to_static(Stepping(), full_graph=True)
+    x = torch.ones(3)
+    assert module(x) == (False, True)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        module(torch.cat([x, x]))
+    module.calls, module.layer.weight.grad = 1, None
+    assert module(x) == (False, True)
+    assert module.layer.weight.grad is not None
