@@ -149,7 +149,7 @@ def jacrev(made: _Differentiated) -> Any:
     if not isinstance(output, torch.Tensor) or not isinstance(made.primals, torch.Tensor):
         raise _refused("a Jacobian of more than one tensor")
     rows = output.numel()
-    if not isinstance(rows, int) or rows > _MOST_ROWS:
+    if not isinstance(rows, int) or not 0 < rows <= _MOST_ROWS:
         raise _refused(f"a Jacobian of {rows} rows")
     flat = output.reshape(-1)
     found = [made.gradients(flat[row]) for row in range(rows)]

@@ -53,6 +53,11 @@ def _has_values(call: Call) -> bool:
     return bool(values_in(call.args))
 
 
+def _of_open_size(call: Call) -> bool:
+    """Whether the truth is asked of a tensor which may have none or several elements."""
+    return any(isinstance(value.type, TensorType) and None in value.type.shape for value in values_in(call.args))
+
+
 # By what is called: what it raises for some values of its arguments, and for which calls that may be.
 _FAILURES: dict[Any, tuple[Failure, Callable[[Call], bool]]] = {}
 
@@ -81,6 +86,7 @@ _may_raise(IndexError, _has_values, (torch.nn.functional.cross_entropy, torch.nn
 _may_raise(RuntimeError, _has_values, (torch.gather, torch.Tensor.gather, torch.nn.functional.one_hot))
 _LINEAR = (torch.linalg.cholesky, torch.linalg.inv, torch.linalg.solve)
 _OF_OLD = (torch.cholesky, torch.Tensor.cholesky, torch.inverse, torch.Tensor.inverse)
+_may_raise(RuntimeError, _of_open_size, (bool,))
 _may_raise(torch.linalg.LinAlgError, _has_values, (*_LINEAR, *_OF_OLD))
 
 

@@ -530,10 +530,29 @@ class Recorder(TorchFunctionMode):
         if is_run_time_array(thing):
             known = None not in thing.type.shape
             thing = self.array_call(bool, (thing,), {}) if known else self.number_call(bool, (thing,), bool)
+        if isinstance(thing, torch.Tensor):
+            thing = self._of_one_element(thing)
         value = self.operand(thing)
         if isinstance(thing, torch.Tensor):
             self.facts.depends_on(value, storage_key(self.fake(thing)))
         return value, self.facts.truth(value)
+
+    def _of_one_element(self, tensor: torch.Tensor) -> Any:
+        """A tensor of which the truth is asked, or that truth where it raises unless the size turns out to be one.
+
+        Raises:
+            RuntimeError: it has none or several elements.
+        """
+        shape = self.type_of(tensor).shape
+        if all(size == 1 for size in shape):
+            return tensor
+        if None in shape:
+            return self.number_call(bool, (tensor,), bool)
+        try:
+            bool(torch.zeros(0 if 0 in shape else 2))
+        except RuntimeError as error:
+            raise self.error_of_users(error, bool, (tensor,), {}) from None
+        raise AssertionError("the truth of several elements is no error")
 
     def decide(self, thing: Any) -> bool:
         """The truth of a run-time value, for this run: the recording forks."""

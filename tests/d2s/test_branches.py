@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 from check import bind, check
+from compare import failed_runs, same
 
+import d2s
 from d2s.conversion import convert
 from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.errors import CaptureError
@@ -376,3 +378,24 @@ def test_eager_tracebacks_of_converted_code_point_at_the_users_line() -> None:
         convert(failing)(1)
     frame = traceback.extract_tb(caught.value.__traceback__)[-1]
     assert (frame.filename, frame.lineno) == (__file__, failing.__code__.co_firstlineno + 2)
+
+
+def one_or_none(x):
+    items = []
+    try:
+        if x > 0:
+            items.append(1)
+        else:
+            items.append(1)
+    except RuntimeError as error:
+        return str(error)
+    return items
+
+
+@pytest.mark.parametrize("shape", [(), (1, 1), (2,), (0, 3)])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_truth_of_several_elements(shape: tuple[int, ...], is_open: bool) -> None:
+    spec = [d2s.InputSpec([None] * len(shape))] if is_open else None
+    static = d2s.to_static(one_or_none, full_graph=True, input_spec=spec)
+    assert same(static(torch.ones(shape)), one_or_none(torch.ones(shape)))
+    assert not failed_runs(static)
