@@ -29,11 +29,19 @@ def _constructor(kind: Any) -> Callable[..., Any]:
         factory, given = (*args, None, None)[:2] if has_factory else (None, (*args, None)[0])
         if given is None or kwargs:
             return recorder.tables.made(kind(*args, **kwargs))
-        if not isinstance(given, dict | set | frozenset):
+        if isinstance(given, zip):
+            given = list(map(_hashed, given))  # a bad key is found before what the next pair raises
+        elif not isinstance(given, dict | set | frozenset):
             given = list_(given)
         if is_run_time_table(given) or is_run_time_sequence(given) or any(map(is_run_time_key, _keys(given))):
             return recorder.tables.of(kind, given, factory=factory)
         return recorder.tables.made(kind(*args[:has_factory], given))
+
+    def _hashed(item: Any) -> Any:
+        for key in _keys([item]):
+            if not is_run_time_key(key):
+                hash(key)
+        return item
 
     def _keys(given: Any) -> Any:
         return (pair[0] for pair in given) if has_pairs and isinstance(given, list) else given

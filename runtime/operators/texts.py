@@ -14,6 +14,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.structures import plain_copy
 from d2s.runtime.recording.texts import is_run_time_text
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"s": shown, "r": quoted, "a": ascii}
@@ -106,7 +107,7 @@ def _formatted_text(template: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 def members(value: Any) -> list[Any]:
     """A value and, if it is a container, what is in it."""
     if isinstance(value, dict):
-        return [inner for item in value.values() for inner in members(item)]
+        return [inner for item in plain_copy(value).values() for inner in members(item)]
     if isinstance(value, list | tuple) and not is_staged(value):
-        return [inner for item in value for inner in members(item)]
+        return [inner for item in plain_copy(value) for inner in members(item)]
     return [value]

@@ -41,7 +41,8 @@ class Inferred:
 
     `aliases` are those of which the answer may share memory; `reshaped` is whether one has another shape or
     layout now, `regraded` whether one requires a gradient that did not, or the other way round, `drew` whether a
-    random number was drawn. `descents` are tensors whose history does not lead to what they come from, each with that.
+    random number was drawn. `descents` are tensors whose history does not lead to what they come from, each with
+    that.
     """
 
     answer: Any

@@ -36,6 +36,7 @@ from d2s.runtime.ir.sources import Source
 from d2s.runtime.recording import parts
 from d2s.runtime.recording.checks import Check, HasText, IsObject, IsValue
 from d2s.runtime.recording.parts import Parts, both, form, named
+from d2s.runtime.recording.structures import walks_itself
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ _OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", _OF_CYTHON, r
 _DRAWING = (random.Random, torch.Generator, "numpy.random._generator.Generator", "numpy.random.mtrand.RandomState")
 _HANDLES = (*_DRAWING, torch.Stream, torch.Event)
 
+# Has no classes: it is for those of other rows that say themselves how they are walked through.
+_WALKING = Kind("containers with an `__iter__` or such of their own", "class, contents", (), form, parts.plainly)
+
 # The first row that is for one of an object's classes counts.
 TABLE = (
     Kind("members of an `Enum`", "identity", (enum.Enum,), IsObject),
@@ -116,6 +120,7 @@ TABLE = (
     Kind("dates, decimals, fractions, paths, `finfo`", "class, text", _BY_TEXT, _text),
     Kind("scalars and dtypes of numpy", "class, text", ("numpy.generic", "numpy.dtype"), _text),
     Kind("slices", "start, stop, step", (slice,), form, named("start", "stop", "step")),
+    _WALKING,
     Kind("deques", "items, longest length", (deque,), parts.length, both(parts.items, named("maxlen"))),
     Kind("lists and tuples", "class, items", (list, tuple), parts.length, parts.items),
     Kind("sets and frozensets", "class, members, order", (set, frozenset), parts.members, parts.each),
@@ -141,6 +146,8 @@ def kind_of(thing: Any) -> Kind | None:
 
 @cache
 def _kind_of(cls: Any) -> Kind | None:
+    if walks_itself(cls):
+        return _WALKING
     bases = {base: _full_name(base) for base in cls.__mro__}
     for kind in TABLE:
         if any(base in kind.classes or name in kind.classes for base, name in bases.items()):

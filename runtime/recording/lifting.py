@@ -32,6 +32,7 @@ from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location
+from d2s.runtime.recording.structures import can_change
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 
 # What a program takes as it is.
@@ -270,14 +271,10 @@ def is_watched(cls: type) -> bool:
 
 def is_of_python(cls: type) -> bool:
     """Whether a class is written in Python, and none of ours."""
-    if not cls.__flags__ & _ON_HEAP or cls.__flags__ & _UNCHANGING or not is_looked_into(cls):
+    if not can_change(cls) or not is_looked_into(cls):
         return False
     loader = getattr(getattr(sys.modules.get(cls.__module__), "__spec__", None), "loader", None)
     return not isinstance(loader, ExtensionFileLoader) and loader is not BuiltinImporter
-
-
-# Flags of classes that CPython documents: made while Python runs; can't be changed.
-_ON_HEAP, _UNCHANGING = 1 << 9, 1 << 8
 
 
 def descriptors_of(cls: type) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from d2s.runtime.ir.sources import Attribute, Derived, Item, Source
 from d2s.runtime.recording.checks import Check, HasContents, HasForm, HasMembers, IsFunction, IsObject
 from d2s.runtime.recording.locations import is_left_alone
-from d2s.runtime.recording.structures import contents_of, holds_objects, objects_of
+from d2s.runtime.recording.structures import contents_of, holds_objects, objects_of, plain_copy
 from d2s.runtime.recording.variables import cells_of
 
 Parts = Iterable[tuple[Source, Any]]
@@ -72,6 +72,11 @@ def each(source: Source, thing: Any) -> Parts:
 def values(source: Source, thing: Any) -> Parts:
     """The keys and the values of a dict."""
     return [*each(source, thing), *((Item(source, key), thing[key]) for key in thing)]
+
+
+def plainly(source: Source, container: Any) -> Parts:
+    """What a container holds, whatever its own methods say."""
+    return [(Derived(source, plain_copy), plain_copy(container))]
 
 
 def both(*given: Callable[[Source, Any], Parts]) -> Callable[[Source, Any], Parts]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import types
-from collections import OrderedDict, deque
+from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from d2s.runtime.ir.sources import attributes_of, class_entry
 from d2s.runtime.recording.locations import is_left_alone, is_own
 from d2s.runtime.recording.randomness import set_state, state_of
+from d2s.runtime.recording.structures import dict_class, plain_copy
 from d2s.runtime.torch_internals.settings import Setting
 
 
@@ -211,21 +212,13 @@ class ContentsLocation(Location):
     """What a list, dict, set or deque contains, as a copy of it that is of the plain type."""
 
     def read(self) -> Any:
-        if isinstance(self.owner, list):
-            return list.__getitem__(self.owner, slice(None))
-        if isinstance(self.owner, dict):
-            return dict(_dict_type(self.owner).items(self.owner))
-        if isinstance(self.owner, set):
-            return set(self.owner)
-        if isinstance(self.owner, deque):
-            return deque(deque.__iter__(self.owner))
-        raise TypeError(f"a {type(self.owner).__name__} is no container that can be restored")
+        return plain_copy(self.owner)
 
     def write(self, value: Any) -> None:
         if isinstance(self.owner, list):
             list.__setitem__(self.owner, slice(None), value)
         elif isinstance(self.owner, dict):
-            kind = _dict_type(self.owner)
+            kind = dict_class(self.owner)
             kind.clear(self.owner)
             for key, item in value.items():
                 kind.__setitem__(self.owner, key, item)
@@ -235,11 +228,6 @@ class ContentsLocation(Location):
         else:
             deque.clear(self.owner)
             deque.extend(self.owner, value)
-
-
-def _dict_type(owner: dict[Any, Any]) -> type[dict[Any, Any]]:
-    """The class in C that keeps what is in a dict: an `OrderedDict` has an order of its own."""
-    return OrderedDict if isinstance(owner, OrderedDict) else dict
 
 
 class BlockLocation(Location):

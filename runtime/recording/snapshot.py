@@ -35,6 +35,7 @@ from d2s.runtime.recording.places import (
     GlobalLocation,
     Location,
     ModuleLocation,
+    NamedLocation,
     SettingLocation,
 )
 from d2s.runtime.recording.randomness import global_generators, is_generator
@@ -110,7 +111,10 @@ class Snapshot:
     def _is_changed(self, place: Location, before: Any, after: Any) -> bool:
         if isinstance(place, SettingLocation) and place.owner.by_imports and len(sys.modules) != self._modules:
             return False
-        return before != after if isinstance(place, _BY_VALUE) else not _is_same(before, after)
+        if isinstance(place, _BY_VALUE):
+            return bool(before != after)
+        is_variable = isinstance(place, NamedLocation | CellLocation)
+        return before is not after if is_variable else not _is_same(before, after)
 
 
 def check_unchanged(changed: Iterable[Held]) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import array
 import types
+from collections import OrderedDict, deque
+from functools import cache
 from typing import Any
 
 import torch
 
+# Flags of classes that CPython documents: made while Python runs, and can't be changed.
+_ON_HEAP, _UNCHANGING = 1 << 9, 1 << 8
 
 def rebuilt(sequence: Any, items: list[Any]) -> Any:
     """A list, tuple, named tuple, Size or result of torch like `sequence`, with other items."""
@@ -30,6 +34,38 @@ def tensors_in(tree: Any) -> list[torch.Tensor]:
     if isinstance(tree, dict):
         return [tensor for item in tree.values() for tensor in tensors_in(item)]
     return []
+
+
+_PLAIN: tuple[Any, ...] = (list, tuple, set, frozenset, deque)
+_WALKED = ("__iter__", "__len__", "__getitem__", "__reversed__", "keys", "values", "items", "get")
+
+
+def plain_copy(container: Any) -> Any:
+    """What a container holds, in one of the plain class, by the methods of that: its own may do anything."""
+    if isinstance(container, dict):
+        return dict(dict_class(container).items(container))
+    for plain in _PLAIN:
+        if isinstance(container, plain):
+            return plain(plain.__iter__(container))
+    raise TypeError(f"a {type(container).__name__} is no container of Python's")
+
+
+def dict_class(owner: dict[Any, Any]) -> type[dict[Any, Any]]:
+    """The class in C that keeps what is in a dict: an `OrderedDict` has an order of its own."""
+    return OrderedDict if isinstance(owner, OrderedDict) else dict
+
+
+@cache
+def walks_itself(cls: Any) -> bool:
+    """Whether a class of containers, written in Python, says itself how it is walked through."""
+    if not issubclass(cls, (dict, *_PLAIN)):
+        return False
+    return any(name in vars(base) for base in filter(can_change, cls.__mro__) for name in _WALKED)
+
+
+def can_change(cls: type) -> bool:
+    """Whether a class was made while Python runs, and what is in it can be replaced."""
+    return bool(cls.__flags__ & _ON_HEAP) and not cls.__flags__ & _UNCHANGING
 
 
 def contents_of(thing: Any) -> tuple[Any, ...] | None:

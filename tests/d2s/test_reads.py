@@ -27,6 +27,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import pytest
 import torch
+from compare import same
 from torch.overrides import has_torch_function, has_torch_function_unary, has_torch_function_variadic
 
 import d2s
@@ -506,3 +507,72 @@ def test_a_patch_of_what_torch_calls(place: tuple[Any, str]) -> None:
             if patched:
                 patches.setattr(owner, name, lambda *args, **kwargs: original(*args, **kwargs) * 3)
             torch.testing.assert_close(static(x), probabilities(x), rtol=0, atol=0)
+
+
+class Scaled(list):
+    factor = 1
+
+    def __getitem__(self, place):
+        return list.__getitem__(self, place) * self.factor
+
+    def __iter__(self):
+        return (item * self.factor for item in list.__iter__(self))
+
+    def __len__(self):
+        return 1 + list.__len__(self)
+
+
+class Backwards(dict):
+    factor = 1
+
+    def __getitem__(self, key):
+        return dict.__getitem__(self, key) * self.factor
+
+    def __iter__(self):
+        return iter(sorted(dict.keys(self), reverse=True))
+
+    def keys(self):
+        return list(self)
+
+    def __contains__(self, key):
+        return key == "z" or dict.__contains__(self, key)
+
+
+class Threefold(tuple):
+    def __getitem__(self, place):
+        return tuple.__getitem__(self, place) * 3
+
+    def __len__(self):
+        return 9
+
+
+class Big(set):
+    def __contains__(self, item):
+        return item > 5 or set.__contains__(self, item)
+
+    def __iter__(self):
+        return iter(sorted(set.__iter__(self))[:1])
+
+
+def test_containers_that_say_themselves_how_they_are_walked_through() -> None:
+    numbers, table, triple, big = Scaled([1, 2]), Backwards(a=1, b=2), Threefold((1, 2)), Big({2, 4})
+
+    def reads(x):
+        first, *rest = numbers
+        of_list = numbers[0], sum(numbers), len(numbers), first, rest, [*numbers], list(zip(numbers, numbers))
+        of_dict = table["a"], "z" in table, list(table), list(table.keys()), list(table.values()), {**table}
+        of_others = triple[1], len(triple), list(triple), 7 in big, 2 in big, 4 in big, sorted(big)
+        return x * sum(numbers), of_list, of_dict, of_others
+
+    static = d2s.to_static(reads, full_graph=True)
+    for change in (
+        lambda: None,
+        lambda: list.append(numbers, 5),
+        lambda: setattr(numbers, "factor", 2),
+        lambda: setattr(table, "factor", 3),
+        lambda: dict.__setitem__(table, "c", 4),
+        lambda: set.add(big, 3),
+    ):
+        change()
+        assert same(static(torch.ones(2)), reads(torch.ones(2)))
+    assert len(static.programs) == 6

@@ -24,7 +24,7 @@ import torch
 from changes import Change, changes
 from compare import detached, outcome, same
 from edits import at, others
-from reach import Kept, reached
+from reach import CONTAINERS, Kept, plain, reached
 
 import d2s
 
@@ -128,10 +128,11 @@ def _comparable(answer: Any) -> Any:
 
 
 def _state(things: list[Any]) -> Any:
-    held = [thing for thing in things if isinstance(thing, dict | list | set) and len(thing) < 50]
+    held = [plain(thing) for thing in things if isinstance(thing, CONTAINERS)]
     return [
         {str(key): _told(item) for key, item in thing.items()} if isinstance(thing, dict) else list(map(_told, thing))
         for thing in held
+        if len(thing) < 50
     ]
 
 

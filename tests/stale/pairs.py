@@ -50,6 +50,12 @@ class Tripling(Doubling):
     factor = 3
 
 
+class Ending(list):
+    def __iter__(self):
+        yield from list.__iter__(self)
+        yield 5
+
+
 def one(number=1):
     return number
 
@@ -93,6 +99,7 @@ PAIRS = {
     ),
     "scalars and dtypes of numpy": Pair(np.float32(1), np.float32(2), float),
     "slices": Pair(slice(0, 1), slice(0, 2), lambda part: torch.arange(3.0)[part].sum()),
+    "containers with an `__iter__` or such of their own": Pair(Ending([1]), Ending([2]), sum),
     "deques": Pair(deque([1, 2], 2), deque([1, 2], 3), lambda items: items.maxlen),
     "lists and tuples": Pair([1, 2], [1, 3], lambda items: items[1]),
     "sets and frozensets": Pair({1, 2}, {1, 3}, lambda items: 1 if 2 in items else 2),

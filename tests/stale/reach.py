@@ -6,7 +6,7 @@ import functools
 import sys
 import sysconfig
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -133,6 +133,12 @@ def names_in(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*(names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
+def plain(container: Any) -> Any:
+    """A copy of what a container holds, made by the methods of Python's own class."""
+    kind: Any = next(kind for kind in (OrderedDict, *CONTAINERS) if isinstance(container, kind))
+    return kind(kind.items(container) if isinstance(container, dict) else kind.__iter__(container))
+
+
 class Kept:
     """The state of some objects, to be put back."""
 
@@ -152,7 +158,7 @@ def _copy(thing: Any) -> Any:
     if isinstance(thing, np.ndarray):
         return thing.copy()
     if isinstance(thing, CONTAINERS):
-        return (type(thing) if type(thing) in CONTAINERS else dict)(thing), dict(getattr(thing, "__dict__", {}))
+        return plain(thing), dict(getattr(thing, "__dict__", {}))
     if isinstance(thing, torch.nn.Module):
         return dict(vars(thing)), {table: dict(getattr(thing, table)) for table in TABLES}
     return dict(attributes(thing)) if not isinstance(thing, type | types.FunctionType) else None
