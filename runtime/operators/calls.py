@@ -10,7 +10,7 @@ import time
 import types
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -48,7 +48,8 @@ from d2s.runtime.recording.texts import TEXT_METHODS
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 
 # The hooks of all modules: torch keeps them in globals of its own.
-GLOBAL_HOOKS = [Global(vars(torch.nn.modules.module), name) for name in GLOBAL_HOOK_TABLES]
+_OF_ALL_MODULES = vars(torch.nn.modules.module)
+GLOBAL_HOOKS = [Global(_OF_ALL_MODULES, name) for name in GLOBAL_HOOK_TABLES]
 _LOGGING = frozenset("debug info warning warn error critical exception log".split())
 _DISTRIBUTED = ("torch.nn.parallel.distributed", "torch.distributed.")
 _EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
@@ -325,27 +326,44 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
 
 # Where a module keeps the hooks that its call calls.
 _HOOKS_OF_CALLS = ("_forward_pre_hooks", "_forward_hooks")
+_OF_ALL_CALLS = ("_global_forward_pre_hooks", "_global_forward_hooks")
 
 
 @contextmanager
 def _converted_parts(recorder: Recorder, module: torch.nn.Module) -> Iterator[None]:
-    """Meanwhile a module has converted forms as its `forward` and its hooks: torch's own code calls them."""
-    own, before = vars(module), {}
+    """Meanwhile a module has converted forms as its `forward` and its hooks: torch's own code calls them.
+
+    So have the hooks of all modules.
+    """
     forward = module.forward
-    forms = {"forward": converted(recorder, forward)}
-    if forms["forward"] is forward:
-        forms = {}  # torch's own: it is found as it is
-    for table in _HOOKS_OF_CALLS:
-        if own[table]:
-            forms[table] = OrderedDict((key, converted(recorder, hook)) for key, hook in own[table].items())
-    for name, form in forms.items():
-        before[name] = own.get(name)
-        own[name] = form
+    form = converted(recorder, forward)
+    forms = {} if form is forward else {"forward": form}  # torch's own is found as it is
+    with (
+        _with_entries(vars(module), forms | _converted_hooks(recorder, vars(module), _HOOKS_OF_CALLS)),
+        _with_entries(_OF_ALL_MODULES, _converted_hooks(recorder, _OF_ALL_MODULES, _OF_ALL_CALLS)),
+    ):
+        yield
+
+
+def _converted_hooks(recorder: Recorder, owner: dict[str, Any], tables: Iterable[str]) -> dict[str, Any]:
+    """The tables of hooks that are not empty, with converted ones in them."""
+    return {
+        table: OrderedDict((key, converted(recorder, hook)) for key, hook in owner[table].items())
+        for table in tables
+        if owner[table]
+    }
+
+
+@contextmanager
+def _with_entries(owner: dict[str, Any], entries: dict[str, Any]) -> Iterator[None]:
+    """Meanwhile a dict has these entries."""
+    before = {name: owner.get(name) for name in entries}
+    owner.update(entries)
     try:
         yield
     finally:
         for name, thing in before.items():
             if thing is None:
-                own.pop(name, None)
+                owner.pop(name, None)
             else:
-                own[name] = thing
+                owner[name] = thing

@@ -78,6 +78,31 @@ def test_a_hook_that_comes_later_and_goes() -> None:
     assert len(seen) == 2 and all(type(found) is torch.Tensor for found in seen)
 
 
+def test_hooks_of_all_modules() -> None:
+    seen: list[Any] = []
+    layer = nn.Linear(3, 3)
+
+    def runs(x):
+        return layer(x)
+
+    def doubles(module, args, answer):
+        seen.append(type(module))
+        return answer * 2
+
+    static = d2s.to_static(runs, full_graph=True)
+    assert torch.equal(static(X), runs(X))
+    handles = [
+        nn.modules.module.register_module_forward_hook(doubles),
+        nn.modules.module.register_module_forward_pre_hook(lambda module, args: seen.append(len(args))),
+    ]
+    want = runs(X)
+    assert [torch.equal(static(X), want) for _ in range(2)] == [True, True]
+    assert seen == [1, nn.Linear] * 3
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(static(X), runs(X)) and len(seen) == 6
+
+
 def counted(function: Any) -> Any:
     calls, last = 0, None
 

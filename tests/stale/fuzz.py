@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import copy
+import io
 import random
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -104,19 +105,19 @@ class World:
 
     def _done(self, static: bool) -> Any:
         everything = reached(self.thing)
-        kept, args = Kept(everything), tuple(copy.deepcopy(self.args))
+        kept, args, printed = Kept(everything), tuple(copy.deepcopy(self.args)), io.StringIO()
         torch.manual_seed(0)
         random.seed(0)
         np.random.seed(0)
         d2s.enable_to_static(static)
         try:
-            with no_longer_than(SECONDS * (1 + static)):
+            with no_longer_than(SECONDS * (1 + static)), redirect_stdout(printed):
                 answer = outcome(self.static, *args)
-            return _comparable(answer), detached(args), _state(everything)
+            return _comparable(answer), detached(args), printed.getvalue(), _state(everything)
         except TooLong:
             if not static:
                 raise
-            return "no end", args, None
+            return "no end", args, printed.getvalue(), None
         finally:
             d2s.enable_to_static(True)
             kept.restore()
