@@ -12,6 +12,7 @@ import gast
 
 from d2s.errors import SourceError
 from d2s.runtime import operators
+from d2s.runtime.recording.locations import is_rewritten, note_rewritten
 from d2s.source import function_tree
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.naming import Namer, names_in
@@ -31,8 +32,6 @@ class Conversion:
 _conversions: dict[tuple[str, types.CodeType, bool], Conversion] = {}
 # Called with the name of each pass and the tree after it, for each function that is converted.
 pass_watchers: list[Watch] = []
-# By id: a function inside that was left as it was is equal to that of the original.
-_converted_codes: dict[int, types.CodeType] = {}
 
 
 def convert(function: Any, calls_only: bool = False) -> Any:
@@ -59,7 +58,7 @@ def convert(function: Any, calls_only: bool = False) -> Any:
 
 def is_converted(code: types.CodeType) -> bool:
     """Whether code was rewritten, here or by `d2s convert`."""
-    if id(code) in _converted_codes or OPERATORS in code.co_names:
+    if is_rewritten(code) or OPERATORS in code.co_names:
         return True
     return any(isinstance(constant, types.CodeType) and is_converted(constant) for constant in code.co_consts)
 
@@ -76,7 +75,7 @@ def conversion_of(function: Any, calls_only: bool = False) -> Conversion:
         rewritten = rewrite(node, code.co_filename, _owner(code.co_qualname), _watch, only)
         new = _compile(rewritten, code)
         _conversions[key] = Conversion(new, to_source(rewritten))
-        _remember(new)
+        note_rewritten(new)
     return _conversions[key]
 
 
@@ -135,14 +134,6 @@ def _named(node: Any) -> Any:
     body = gast.copy_location(gast.Return(node.body), node.body)
     function = gast.FunctionDef("lambda_", node.args, [body], [], None, None, [])
     return gast.copy_location(function, node)
-
-
-def _remember(code: types.CodeType) -> None:
-    """Note a rewritten code object and those of the functions inside it."""
-    _converted_codes[id(code)] = code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            _remember(constant)
 
 
 # What a rewritten function is called while it is compiled: its own name, where it is used inside, is a global.

@@ -19,7 +19,7 @@ import torch
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.program import ORDERED
-from d2s.runtime.ir.sources import Global, read
+from d2s.runtime.ir.sources import Global, class_entry, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import (
@@ -29,6 +29,7 @@ from d2s.runtime.operators.caches import (
     of_cached_in_run,
     recording_cached_properties,
 )
+from d2s.runtime.operators.callbacks import is_unwritten, taking_callbacks
 from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
@@ -39,7 +40,8 @@ from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.closures import note_stores
-from d2s.runtime.recording.locations import is_left_alone, is_users_function, package_of, user_location
+from d2s.runtime.recording.lifting import is_of_python
+from d2s.runtime.recording.locations import is_left_alone, is_own, is_users_function, package_of, user_location
 from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -77,7 +79,10 @@ def call(function: Any) -> Any:
     recorder = active_recorder()
     if recorder is not None:
         form = converted(recorder, function)
-        return knowing_texts(form) if form is function and _is_librarys(form) else form
+        if form is function and _is_librarys(form):
+            form = knowing_texts(form)
+        is_left = is_unwritten(function) and function not in REPLACEMENTS
+        return taking_callbacks(recorder, function, form) if is_left else form
     return function if _eager.form_of is None else _eager.form_of(function)
 
 
@@ -88,12 +93,15 @@ def _is_librarys(function: Any) -> bool:
 
 def converted(recorder: Recorder, function: Any) -> Any:
     """The form of a callable that records what it does."""
-    function = getattr(function, "__d2s_original__", function)
+    if class_entry(type(function), "__d2s_original__", None) is not None:
+        function = function.__d2s_original__
     form = _converted(recorder, function)
     return recorded_as_it_is(recorder, function, form) if is_kept_dynamic(function) else form
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
+    if is_of_python(type(function)) and not isinstance(function, type | torch.nn.Module):
+        return _of_users_object(recorder, function)
     if is_asking(function):
         return asking(recorder.reachable, function)
     if is_numpys(function):
@@ -135,10 +143,16 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         return _of_cached(recorder, function)
     if isinstance(function, torch.nn.Module):
         return function  # its `forward` is converted when it is called, wherever that is: see `converting_modules`
-    method = getattr(type(function), "__call__", None)  # noqa: B004
-    if is_users_function(method):
-        return types.MethodType(converted(recorder, method), function)
     return _left(function)
+
+
+def _of_users_object(recorder: Recorder, thing: Any) -> Any:
+    """The form of an object that can be called: nothing is asked of it, for its `__getattr__` may do anything."""
+    method = class_entry(type(thing), "__call__", None)
+    if is_users_function(method):
+        return types.MethodType(converted(recorder, method), thing)
+    is_recorded = isinstance(method, types.FunctionType) and is_own(method.__code__.co_filename)
+    return thing if is_recorded else _left(thing)
 
 
 def _left(function: Any, form: Callable[[Any], Any] = lambda function: function) -> Any:

@@ -10,6 +10,7 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Call, Effects, Tree, Value, map_tree, walk_ops
+from d2s.runtime.ir.sources import attributes_of
 from d2s.runtime.recording.locations import user_location
 from d2s.runtime.recording.loops import aside
 from d2s.runtime.recording.outputs import Outputs
@@ -26,8 +27,8 @@ def keep_dynamic(target: Any) -> None:
 
 def is_kept_dynamic(target: Any) -> bool:
     """Whether a function, a method or a module is marked."""
-    function = getattr(target, "__func__", target)
-    return getattr(function, "__dict__", {}).get(_MARK) is True
+    function = target.__func__ if isinstance(target, types.MethodType) else target
+    return attributes_of(function).get(_MARK) is True
 
 
 def recorded_as_it_is(recorder: Recorder, function: Any, converted: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,6 +58,8 @@ _DECORATING = frozenset(
 Site = tuple[Any, int | str]
 
 _ignored: list[str] = []
+# By id: a function inside that was left as it was is equal to that of the original.
+_rewritten: dict[int, types.CodeType] = {}
 _for_the_user: set[types.CodeType] = set()
 
 
@@ -65,6 +67,19 @@ def ignore_folder(path: str) -> None:
     """From now on code under this path is recorded as it is, as torch's is."""
     _ignored.append(path)
     _is_left_alone.cache_clear()
+
+
+def note_rewritten(code: types.CodeType) -> None:
+    """Note a rewritten code object and those of the functions inside it."""
+    _rewritten[id(code)] = code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            note_rewritten(constant)
+
+
+def is_rewritten(code: types.CodeType) -> bool:
+    """Whether code was rewritten for a recording."""
+    return id(code) in _rewritten
 
 
 def for_the_user(function: Any) -> Any:
@@ -99,6 +114,11 @@ def _is_left_alone(filename: str) -> bool:
     if is_own(filename) or filename.startswith((*_LEFT_ALONE, *_ignored)):
         return True
     return filename.startswith((_STANDARD_LIBRARY, "<frozen")) and "site-packages" not in filename
+
+
+def is_of_libraries(code: types.CodeType) -> bool:
+    """Whether code is torch's, numpy's, the standard library's or ours, converted or not."""
+    return code.co_filename.startswith(TORCH_FOLDER) or _is_left_alone(code.co_filename)
 
 
 def package_of(thing: Any) -> str:

@@ -51,6 +51,7 @@ from d2s.runtime.recording.lifting import Reachable, role_of
 from d2s.runtime.recording.lists import is_run_time_list, is_run_time_sequence
 from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
+from d2s.runtime.recording.net import noticing
 from d2s.runtime.recording.numbers import flag_in, is_run_time_number, make_number, number_kind, plain_number
 from d2s.runtime.recording.places import Location
 from d2s.runtime.recording.questions import QUESTIONS
@@ -196,6 +197,7 @@ class Recorder(TorchFunctionMode):
         # By the function: what the cache of one remembers that this run has made.
         self.cached_answers: dict[Any, dict[Any, Any]] = {}
         self.pending_error: BaseException | None = None
+        self.runs_as_it_is = False  # whether code of the user's runs that the program will call as it is
         self._autocast = list(self.outside.autocast)
         self.saved_hooks: list[SavedHooks] = []
         self._watch = EffectsWatch()
@@ -226,6 +228,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self)
             stack.enter_context(self.reads.noting(self.is_at_work))
             stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
+            stack.enter_context(noticing(self))
             self._install_counters()
             yield
 
@@ -630,7 +633,7 @@ class Recorder(TorchFunctionMode):
         except _TakesArrayError:
             return self.array_call(func, tuple(args), kwargs)
         key, assumed = self.next_number, self.world.assumed
-        self.inferring = True
+        self.inferring, self.runs_as_it_is = True, opaque
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except UnknownLengthError:
@@ -647,7 +650,7 @@ class Recorder(TorchFunctionMode):
                 raise not_recorded(error) from error
             raise self.error_of_users(true, func, tuple(args), kwargs) from None
         finally:
-            self.inferring = False
+            self.inferring = self.runs_as_it_is = False
         if self.world.assumed != assumed and key not in self._equal_sizes:
             self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
             raise SizesAssumed

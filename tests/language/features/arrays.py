@@ -162,8 +162,8 @@ def truth(x):
     "a function of the user's that numpy calls",
     X,
     -X,
-    missing="it isn't converted when numpy calls it",
-    code="D2S305",
+    missing="numpy asks for the numbers that it calls it with",
+    code="D2S101",
 )
 def vectorized(x):
     return numpy.vectorize(lambda item: item * 2 if item > 0 else item)(x.numpy())

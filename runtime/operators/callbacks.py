@@ -1,0 +1,75 @@
+"""Functions of the user's that code which is not rewritten is given: those that it calls at once are rewritten.
+
+What it does with others is watched: `net.py` tells if it calls one, and the snapshot if that has changed something.
+"""
+
+from __future__ import annotations
+
+import builtins
+import re
+import types
+from collections.abc import Callable
+from typing import Any
+
+from d2s.runtime.ir.program import map_tree
+from d2s.runtime.ir.sources import is_users_name
+from d2s.runtime.operators.texts import members
+from d2s.runtime.recording.locations import (
+    for_the_user,
+    is_left_alone,
+    is_rewritten,
+    is_users_function,
+    package_of,
+)
+from d2s.runtime.recording.net import noticing_call
+from d2s.runtime.recording.recorder import Recorder
+
+# Modules whose functions call what they are given at once, and keep nothing of it.
+_CALL_AT_ONCE = frozenset("re bisect _bisect heapq _heapq itertools json operator _operator".split())
+_OF_PATTERNS = frozenset({"sub", "subn"})
+
+
+def is_unwritten(function: Any) -> bool:
+    """Whether a callable is a function, method or class that is not rewritten, and none that Python builds in."""
+    if isinstance(function, type):
+        return function.__module__ != "builtins" and not is_users_name(function.__module__)
+    function = getattr(function, "__func__", function) if isinstance(function, types.MethodType) else function
+    if isinstance(function, types.FunctionType):
+        return is_left_alone(function.__code__)
+    is_of_c = isinstance(function, types.BuiltinFunctionType | types.MethodDescriptorType)
+    return is_of_c and getattr(function, "__self__", None) is not builtins
+
+
+def taking_callbacks(recorder: Recorder, function: Any, form: Callable[..., Any]) -> Callable[..., Any]:
+    """The form of a function that is not rewritten, which may be given functions of the user's."""
+
+    @for_the_user
+    def called(*args: Any, **kwargs: Any) -> Any:
+        callbacks = [leaf for leaf in members([args, kwargs]) if _is_callback(leaf)]
+        if not callbacks:
+            return form(*args, **kwargs)
+        if _calls_at_once(function):
+            args, kwargs = map_tree(lambda leaf: _rewritten(recorder, leaf), (args, kwargs))
+            return form(*args, **kwargs)
+        for callback in callbacks:
+            recorder.reachable.add_function(getattr(callback, "__func__", callback))
+        with noticing_call(recorder):
+            return form(*args, **kwargs)
+
+    return called
+
+
+def _rewritten(recorder: Recorder, leaf: Any) -> Any:
+    return recorder.form_of(leaf) if _is_callback(leaf) else leaf
+
+
+def _is_callback(leaf: Any) -> bool:
+    function = leaf.__func__ if isinstance(leaf, types.MethodType) else leaf
+    return is_users_function(function) and not is_rewritten(function.__code__)
+
+
+def _calls_at_once(function: Any) -> bool:
+    owner = getattr(function, "__self__", None)
+    return package_of(function) in _CALL_AT_ONCE or (
+        isinstance(owner, re.Pattern) and function.__name__ in _OF_PATTERNS
+    )
