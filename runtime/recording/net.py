@@ -26,7 +26,6 @@ _HELPERS = ("sympy", "mpmath", "networkx", "jinja2", "typing_extensions", "_dist
 _MODULE = "<module>"
 # Modules that call handlers and hooks of the process, or run modules when they are imported.
 _OCCASIONS = ("<frozen importlib", logging.__file__, warnings.__file__, weakref.__file__)
-_IS_TOLD = sys.version_info >= (3, 12)
 
 
 def is_unseen(code: types.CodeType, variables: dict[str, Any]) -> bool:
@@ -49,7 +48,7 @@ def noticing(recorder: Recorder) -> Iterator[None]:
 @contextmanager
 def noticing_call(recorder: Recorder) -> Iterator[None]:
     """The same for one call that may call something of the user's; before 3.12 only those are watched."""
-    if _IS_TOLD or sys.getprofile() is not None:
+    if sys.version_info >= (3, 12) or sys.getprofile() is not None:
         yield
         return
 
@@ -88,7 +87,7 @@ def _is_aside(frame: types.FrameType | None) -> bool:
 @contextmanager
 def _starts(told: Callable[[types.FrameType], bool]) -> Iterator[None]:
     """Call `told` with each function that starts, those again for which it says so."""
-    if not _IS_TOLD:
+    if sys.version_info < (3, 12):
         yield
         return
     monitoring = sys.monitoring
