@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 EXAMPLES := adaptive_rnn greedy_decode linear_regression dynamic_linear_regression train_mlp both_ways
 
-.PHONY: demo test versions packages stale bench language exporting lint types clean
+.PHONY: demo test versions packages stale bench language guards exporting lint types clean
 
 demo: $(INSTALLED)
 	for example in $(EXAMPLES); do $(BIN)/python examples/$$example.py || exit 1; echo; done
@@ -32,6 +32,10 @@ bench: $(VENV)/.bench
 # Writes the tables of docs/language.md from the features in tests/language.
 language: $(INSTALLED)
 	PYTHONPATH=tests/support $(BIN)/python -c "import language; language.write_document()"
+
+# Writes the table of docs/guards.md, from the table of kinds.
+guards: $(INSTALLED)
+	PYTHONPATH=tests/support $(BIN)/python -c "import guarded; guarded.write_document()"
 
 # Writes the tables of docs/exporting.md, from the same features and the examples; takes minutes.
 exporting: $(INSTALLED)

@@ -61,9 +61,13 @@ def _many(count: int, name: str) -> str:
 
 @dataclass
 class Explanation:
-    """What became of each function that a call reached, in the order in which it was tried; prints as a report."""
+    """What became of each function that a call reached, in the order in which it was tried; prints as a report.
+
+    `misses` says why each program that a static function had so far was not for the call; empty if one was.
+    """
 
     entries: list[Entry] = field(default_factory=list)
+    misses: list[str] = field(default_factory=list)
 
     @property
     def captured(self) -> list[Entry]:
@@ -82,7 +86,8 @@ class Explanation:
 
     def __str__(self) -> str:
         head = f"{len(self.captured)} captured, {len(self.eager)} in eager"
-        return "\n".join([head, *map(str, self.entries)])
+        misses = [f"missed    program {number}: {words}" for number, words in enumerate(self.misses, start=1)]
+        return "\n".join([head, *map(str, self.entries), *misses])
 
 
 def explain(target: Any, *args: Any, **kwargs: Any) -> Explanation:
@@ -97,8 +102,10 @@ def explain(target: Any, *args: Any, **kwargs: Any) -> Explanation:
         Exception: what the call itself raises.
     """
     options = getattr(getattr(target, "_static", target), "options", DEFAULT)
+    static = getattr(target, "forward", target)
+    misses = static.misses(*args, **kwargs) if hasattr(static, "misses") else []
     function, args, kwargs = copied(original(target), args, kwargs)
-    found = Explanation()
+    found = Explanation(misses=misses)
     with noting(found), fresh_forms(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FallbackWarning)
         to_static(function, input_spec=options.input_spec, backend=options.backend)(*args, **kwargs)

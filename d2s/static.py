@@ -147,6 +147,12 @@ class StaticFunction:
         bound = programs.bind_with_examples(args, kwargs)
         return programs.find(tuple(bound.arguments.values())) or programs.capture(bound)[0]
 
+    def misses(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Why each program so far is not for these arguments, in words; empty if one of them is."""
+        arguments = tuple(self._programs.bind(args, kwargs).arguments.values())
+        found = [executable.failing(arguments) for executable in self._programs.executables]
+        return [] if None in found else [words for words in found if words is not None]
+
     def rollback(self) -> Callable[..., Any]:
         """The original function. The class or module whose method was made static has its own back."""
         if self.place is not None:
@@ -200,6 +206,10 @@ class BoundStaticFunction:
     def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for these arguments, captured if need be, without running it."""
         return self._static.concrete_program(self.__self__, *args, **kwargs)
+
+    def misses(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Why each program so far is not for these arguments, in words; empty if one of them is."""
+        return self._static.misses(self.__self__, *args, **kwargs)
 
     def rollback(self) -> Any:
         """The original method. A module whose `forward` was made static has its own back."""
@@ -274,6 +284,10 @@ class StaticPartial(functools.partial[Any]):
     def concrete_program(self, *args: Any, **kwargs: Any) -> Executable:
         """The program for these arguments, captured if need be, without running it."""
         return self.func.concrete_program(*self.args, *args, **{**self.keywords, **kwargs})
+
+    def misses(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Why each program so far is not for these arguments, in words; empty if one of them is."""
+        return self.func.misses(*self.args, *args, **{**self.keywords, **kwargs})
 
     def rollback(self) -> functools.partial[Any]:
         """A partial of the original function."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ from d2s.runtime.recording.checks import (
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import contents_of
+from d2s.runtime.recording.words import in_words
 from d2s.runtime.torch_internals.calls import tensor_check
 from d2s.runtime.torch_internals.effects import storage_key
 from d2s.runtime.torch_internals.modes import AUTOCAST_DEVICES, any_autocast
@@ -64,6 +66,21 @@ def compile_entry(program: Program, arguments: Mapping[str, Any], guards: Sequen
     source = "\n".join([*printer.lines, "    except lost: return None"]) + "\n"
     run_source(source, f"guards of {program.name}", printer.constants)
     return printer.constants["entry"], source
+
+
+def failing(program: Program, arguments: Mapping[str, Any], guards: Sequence[Guard]) -> str | None:
+    """What keeps a program from being for these arguments, in words; None if it is for them."""
+
+    def holds(*given: Guard) -> bool:
+        return compile_entry(replace(program, inputs=[]), arguments, given)[0](*arguments.values()) is not None
+
+    if not holds():
+        return "the modes of torch must be the same"
+    found = next((guard for guard in guards if not holds(guard)), None)
+    if found is not None:
+        return in_words(found)
+    is_for_them = compile_entry(program, arguments, guards)[0](*arguments.values()) is not None
+    return None if is_for_them else "the tensors must be as many, and share memory as they did"
 
 
 class _Printer:

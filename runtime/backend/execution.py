@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.codegen import CompiledProgram, compile_program
-from d2s.runtime.backend.entry import compile_entry
+from d2s.runtime.backend.entry import compile_entry, failing
 from d2s.runtime.backend.inductor import InductorRun
 from d2s.runtime.errors import D2SError, RaisedAfterWrites
 from d2s.runtime.errors import Location as Place
@@ -95,6 +95,10 @@ class Executable:
         _by_file[compiled.run.__code__.co_filename] = compiled
         self._flat.append(compiled)
         return compiled
+
+    def failing(self, arguments: Sequence[Any]) -> str | None:
+        """What keeps it from being for these arguments, in words; None if it is for them."""
+        return failing(self.program, dict(zip(self.parameters, arguments, strict=True)), self.guards)
 
     @property
     def code(self) -> str:

@@ -157,3 +157,34 @@ def test_a_check_allows_what_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> N
     change(monkeypatch, edit)
     assert not d2s.check(lambda x: x * 2, torch.ones(2))
     assert d2s.check(lambda x: x * 2, torch.ones(2), rtol=0.01)
+
+
+class Settings:
+    def __init__(self):
+        self.scale = 2
+        self.sizes = [1, 2]
+
+
+def test_the_guard_that_fails_is_named() -> None:
+    settings = Settings()
+
+    def scaled(x):
+        return x * settings.scale + sum(settings.sizes) if x.sum() > 0 else x
+
+    static, x = d2s.to_static(scaled), torch.ones(2)
+    static(x)
+    assert d2s.explain(static, x).misses == []
+    for name, value, words in [
+        ("scale", 3, "settings.scale must be 2"),
+        ("sizes", [1], "settings.sizes must be a list of length 2"),
+        ("sizes", (1, 2), "settings.sizes must be a list of length 2"),
+        ("sizes", [1, 3], "settings.sizes[1] must be 2"),
+    ]:
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setattr(settings, name, value)
+            assert d2s.explain(static, x).misses == [words]
+    assert d2s.explain(static, x).misses == []
+    assert d2s.explain(static, torch.ones(2, 2)).misses == ["x must be a Tensor float32[2] of strides (1,)"]
+    assert "missed    program 1: x must be" in str(d2s.explain(static, torch.ones(2, 2)))
+    with torch.no_grad():
+        assert d2s.explain(static, x).misses == ["the modes of torch must be the same"]
