@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import functional
 
 from d2s.runtime.ir.program import Call, PythonType, TensorType, Tree, Value, values_in
 from d2s.runtime.recording.lists import list_position
@@ -58,6 +59,19 @@ def _of_open_size(call: Call) -> bool:
     return any(isinstance(value.type, TensorType) and None in value.type.shape for value in values_in(call.args))
 
 
+def _divides_integers(call: Call) -> bool:
+    """Whether a tensor of integers is divided by one, which may hold a zero."""
+    kinds = [value.type for value in values_in((call.args, call.kwargs)) if isinstance(value.type, TensorType)]
+    return bool(kinds) and not any(kind.dtype.is_floating_point or kind.dtype.is_complex for kind in kinds)
+
+
+def _of_torch(names: str) -> list[Any]:
+    """The functions of these names and the methods, also those that write in place."""
+    places = [(owner, name) for name in names.split() for owner in (torch, torch.Tensor)]
+    found = [getattr(owner, full, None) for owner, name in places for full in (name, f"{name}_")]
+    return [function for function in found if function is not None]
+
+
 # By what is called: what it raises for some values of its arguments, and for which calls that may be.
 _FAILURES: dict[Any, tuple[Failure, Callable[[Call], bool]]] = {}
 
@@ -78,16 +92,19 @@ _may_raise(ValueError, _has_values, (list.remove, list.index, tuple.index, str.i
 _may_raise(
     IndexError, lambda call: _is_position(call.args[1:2]), (torch.Tensor.__getitem__, torch.Tensor.__setitem__)
 )
-_may_raise(
-    IndexError, _has_values, (torch.select, torch.Tensor.select, torch.index_select, torch.Tensor.index_select)
-)
-_may_raise(IndexError, _has_values, (torch.nn.functional.embedding, torch.nn.functional.embedding_bag))
-_may_raise(IndexError, _has_values, (torch.nn.functional.cross_entropy, torch.nn.functional.nll_loss))
-_may_raise(RuntimeError, _has_values, (torch.gather, torch.Tensor.gather, torch.nn.functional.one_hot))
-_LINEAR = (torch.linalg.cholesky, torch.linalg.inv, torch.linalg.solve)
-_OF_OLD = (torch.cholesky, torch.Tensor.cholesky, torch.inverse, torch.Tensor.inverse)
+_POSITIONS = "select index_select index_add index_copy index_fill index_put take put"
+_PLACES = "gather scatter scatter_add scatter_reduce take_along_dim masked_scatter"
+_NUMBERS = "multinomial bernoulli poisson normal bincount repeat_interleave quantile nanquantile histc"
+_LOSSES = "binary_cross_entropy multi_margin_loss multilabel_margin_loss one_hot embedding_bag ctc_loss"
+_may_raise(IndexError, _has_values, _of_torch(_POSITIONS))
+_may_raise(RuntimeError, _has_values, _of_torch(f"{_PLACES} {_NUMBERS}"))
+_may_raise(RuntimeError, _has_values, [getattr(functional, name) for name in _LOSSES.split()])
+_may_raise(IndexError, _has_values, (functional.embedding, functional.cross_entropy, functional.nll_loss))
+_may_raise(RuntimeError, _divides_integers, _of_torch("div floor_divide remainder fmod __floordiv__ __mod__"))
 _may_raise(RuntimeError, _of_open_size, (bool,))
-_may_raise(torch.linalg.LinAlgError, _has_values, (*_LINEAR, *_OF_OLD))
+_LINEAR = "cholesky inv solve tensorinv tensorsolve matrix_power svdvals eigvals eigvalsh".split()
+_may_raise(torch.linalg.LinAlgError, _has_values, [getattr(torch.linalg, name) for name in _LINEAR])
+_may_raise(torch.linalg.LinAlgError, _has_values, _of_torch("cholesky inverse"))
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ class Handler:
 def failure_of(call: Call, handlers: Iterable[Handler]) -> Failure | None:
     """What a call may raise that a handler around it would catch; None for nothing."""
     found = _FAILURES.get(call.target)
-    if found is None or not found[1](call):
+    if found is None or not found[1](call) or isinstance(call.result, tuple | list):  # an attempt has one result
         return None
     return found[0] if any(handler.minds(found[0]) for handler in handlers) else None
 
