@@ -33,7 +33,7 @@ def is_unwritten(function: Any) -> bool:
     """Whether a callable is a function, method or class that is not rewritten, and none that Python builds in."""
     if isinstance(function, type):
         return function.__module__ != "builtins" and not is_users_name(function.__module__)
-    function = getattr(function, "__func__", function) if isinstance(function, types.MethodType) else function
+    function = _function_of(function)
     if isinstance(function, types.FunctionType):
         return is_left_alone(function.__code__)
     is_of_c = isinstance(function, types.BuiltinFunctionType | types.MethodDescriptorType)
@@ -52,7 +52,7 @@ def taking_callbacks(recorder: Recorder, function: Any, form: Callable[..., Any]
             args, kwargs = map_tree(lambda leaf: _rewritten(recorder, leaf), (args, kwargs))
             return form(*args, **kwargs)
         for callback in callbacks:
-            recorder.reachable.add_function(getattr(callback, "__func__", callback))
+            recorder.reachable.add_function(_function_of(callback))
         with noticing_call(recorder):
             return form(*args, **kwargs)
 
@@ -64,8 +64,13 @@ def _rewritten(recorder: Recorder, leaf: Any) -> Any:
 
 
 def _is_callback(leaf: Any) -> bool:
-    function = leaf.__func__ if isinstance(leaf, types.MethodType) else leaf
+    function = _function_of(leaf)
     return is_users_function(function) and not is_rewritten(function.__code__)
+
+
+def _function_of(thing: Any) -> Any:
+    """The function of a method; any other thing itself."""
+    return thing.__func__ if isinstance(thing, types.MethodType) else thing
 
 
 def _calls_at_once(function: Any) -> bool:

@@ -167,14 +167,13 @@ def is_value(thing: Any) -> bool:
 
 
 # What makes an object answer without that a name of it is asked for.
-_PROTOCOLS = (
-    *("__len__", "__getitem__", "__iter__", "__next__", "__contains__", "__bool__", "__index__", "__int__"),
-    *("__float__", "__enter__", "__call__", "__add__", "__buffer__"),
+_PROTOCOLS = frozenset(
+    "__len__ __getitem__ __iter__ __next__ __contains__ __bool__ __index__ __int__".split()
+    + "__float__ __enter__ __call__ __add__ __buffer__".split()
 )
 
 
 def can_be_asked(thing: Any, names: Collection[str]) -> bool:
     """Whether code with these names can ask an object of a kind that has no row for something."""
-    bases = type(thing).__mro__[:-1]
-    has_protocol = any(name in vars(base) for base in bases for name in _PROTOCOLS)
-    return has_protocol or any(name in vars(base) for base in bases for name in names)
+    asked = _PROTOCOLS.union(names)
+    return any(not asked.isdisjoint(vars(base)) for base in type(thing).__mro__[:-1])

@@ -11,7 +11,7 @@ import sys
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,27 @@ def is_unseen(code: types.CodeType, variables: dict[str, Any]) -> bool:
 @contextmanager
 def noticing(recorder: Recorder) -> Iterator[None]:
     """Meanwhile the recorder is told of code of the user's that runs as it is."""
-    with _starts(lambda frame: tell(recorder, frame)):
+    if sys.version_info < (3, 12):
         yield
+        return
+    monitoring = sys.monitoring
+    tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
+    if tool is None:  # every place is taken by debuggers and the like
+        yield
+        return
+
+    def started(code: types.CodeType, offset: int) -> Any:
+        return None if tell(recorder, sys._getframe(1)) else monitoring.DISABLE
+
+    monitoring.use_tool_id(tool, "d2s")
+    try:
+        monitoring.register_callback(tool, monitoring.events.PY_START, started)
+        monitoring.set_events(tool, monitoring.events.PY_START)
+        yield
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.register_callback(tool, monitoring.events.PY_START, None)
+        monitoring.free_tool_id(tool)
 
 
 @contextmanager
@@ -82,29 +101,3 @@ def _is_aside(frame: types.FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-@contextmanager
-def _starts(told: Callable[[types.FrameType], bool]) -> Iterator[None]:
-    """Call `told` with each function that starts, those again for which it says so."""
-    if sys.version_info < (3, 12):
-        yield
-        return
-    monitoring = sys.monitoring
-    tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
-    if tool is None:  # every place is taken by debuggers and the like
-        yield
-        return
-
-    def started(code: types.CodeType, offset: int) -> Any:
-        return None if told(sys._getframe(1)) else monitoring.DISABLE
-
-    monitoring.use_tool_id(tool, "d2s")
-    try:
-        monitoring.register_callback(tool, monitoring.events.PY_START, started)
-        monitoring.set_events(tool, monitoring.events.PY_START)
-        yield
-    finally:
-        monitoring.set_events(tool, 0)
-        monitoring.register_callback(tool, monitoring.events.PY_START, None)
-        monitoring.free_tool_id(tool)

@@ -85,16 +85,18 @@ def data_of(cls: type) -> dict[str, Any]:
 
 def attributes(thing: Any) -> dict[str, Any]:
     """What an object has itself: in its dict and in its slots."""
-    slots = [
+    slots = {name: getattr(thing, name) for name in _slots(thing) if hasattr(thing, name)}
+    return {**getattr(thing, "__dict__", {}), **slots}
+
+
+def _slots(thing: Any) -> list[str]:
+    """The names of the slots that the classes of a case give an object."""
+    return [
         name
         for cls in type(thing).__mro__
         for name, item in vars(cls).items()
         if isinstance(item, types.MemberDescriptorType) and is_users(cls)
     ]
-    return {
-        **getattr(thing, "__dict__", {}),
-        **{name: getattr(thing, name) for name in slots if hasattr(thing, name)},
-    }
 
 
 def cells(function: types.FunctionType) -> list[types.CellType]:
@@ -192,12 +194,3 @@ def _put_back(thing: Any, copy: Any) -> None:
     elif copy is not None and isinstance(getattr(thing, "__dict__", None), dict):
         vars(thing).clear()
         vars(thing).update({name: item for name, item in copy.items() if name not in _slots(thing)})
-
-
-def _slots(thing: Any) -> set[str]:
-    return {
-        name
-        for cls in type(thing).__mro__
-        for name, item in vars(cls).items()
-        if isinstance(item, types.MemberDescriptorType)
-    }
