@@ -177,8 +177,7 @@ class _Printer:
             self._missing(guard.source)
             return
         if isinstance(guard.check, Lacks):
-            names = self._constant(guard.check.names)
-            self._require(f"{names}.isdisjoint({self._expression(guard.source)})")
+            self._lacks(self._expression(guard.source), guard.check)
             return
         if isinstance(guard.check, IsEmpty):
             self._require(f"not {self._expression(guard.source)}")
@@ -256,6 +255,10 @@ class _Printer:
         else:
             assert isinstance(source, Attribute)
             self._require(f"not hasattr({self.path(source.base)}, {source.name!r})")
+
+    def _lacks(self, entries: str, check: Lacks) -> None:
+        is_as_it_was = "" if check.length is None else f"len({entries}) == {check.length} or "
+        self._require(f"{is_as_it_was}{self._constant(check.names)}.isdisjoint({entries})")
 
     def _tensor(self, source: Source, check: IsTensor) -> None:
         name = self.path(source)

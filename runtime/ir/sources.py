@@ -254,6 +254,12 @@ def is_users_name(name: str) -> bool:
     return name.partition(".")[0] not in _UNCHANGING or name.startswith("torch.distributions")
 
 
+def users_metaclass(cls: type) -> type | None:
+    """The class of a class, if it is the user's own."""
+    made_by = type(cls)
+    return made_by if is_users_name(made_by.__module__) else None
+
+
 def is_empty(cell: types.CellType) -> bool:
     """Whether a variable of an enclosing function is not bound."""
     try:

@@ -283,9 +283,10 @@ def _constructor(recorder: Recorder, cls: Any) -> Callable[..., Any]:
     if writes_down(cls):
         return knowing_texts(cls)
     recorder.reachable.add_class(cls)
-    if is_users_function(type(cls).__call__):
-        return types.MethodType(converted(recorder, type(cls).__call__), cls)
-    return _made_by_parts(recorder, cls) if type(cls).__call__ is type.__call__ else cls
+    method = type(cls).__call__
+    if is_users_function(method):
+        return types.MethodType(converted(recorder, method), cls)
+    return _made_by_parts(recorder, cls) if method is type.__call__ else cls
 
 
 def _made_by_parts(recorder: Recorder, cls: Any) -> Callable[..., Any]:
@@ -294,8 +295,7 @@ def _made_by_parts(recorder: Recorder, cls: Any) -> Callable[..., Any]:
         reason = f"a {cls.__name__} is made, whose `__del__` runs whenever Python drops it"
         raise CaptureError("D2S307", reason, "make it before the static function", user_location())
     new, init = cls.__new__, cls.__init__
-    new_form = converted(recorder, new) if is_users_function(new) else new
-    init_form = converted(recorder, init) if is_users_function(init) else init
+    new_form, init_form = _looked_up(recorder, cls, "__new__"), _looked_up(recorder, cls, "__init__")
     if new_form is new and init_form is init:
         return cls
 
@@ -306,6 +306,15 @@ def _made_by_parts(recorder: Recorder, cls: Any) -> Callable[..., Any]:
         return made
 
     return construct
+
+
+def _looked_up(recorder: Recorder, cls: type, name: str) -> Any:
+    """The converted form of a method that Python looks up in a class by itself."""
+    method = getattr(cls, name)
+    if not is_users_function(method):
+        return method
+    recorder.reachable.add_special_method(cls, name, method)
+    return converted(recorder, method)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from d2s.runtime.ir.sources import is_users_name
+from d2s.runtime.ir.sources import ClassEntry, is_users_name
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -23,7 +23,9 @@ _LEFT = frozenset("__new__ __init__ __del__ __getattribute__".split())
 # Those of a class itself.
 _OF_CLASSES = ("__init_subclass__", "__class_getitem__")
 # What these answer must be of Python's own type: what only the run knows is decided by one path for each answer.
-_ANSWERS: dict[str, Callable[[Any], Any]] = {"__bool__": bool, "__contains__": bool}
+_ANSWERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
+    ("__bool__", "__contains__", "__instancecheck__", "__subclasscheck__"), bool
+)
 
 Converted = Callable[[Recorder, Any], Any]
 
@@ -43,15 +45,16 @@ def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, d
             continue
         done.add(base)
         for name, item in list(vars(base).items()):
-            form = _form(recorder, converted, name, item)
+            form = _form(recorder, converted, base, name)
             if form is not None:
                 stack.enter_context(replaced(base, name, form))
             elif hasattr(item, "__get__"):
                 _convert_class(recorder, converted, stack, done, type(item))
 
 
-def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any:
+def _form(recorder: Recorder, converted: Converted, cls: type, name: str) -> Any:
     """What takes the place of an entry of a class, or None."""
+    item = vars(cls)[name]
     if type(item) is property:
         parts: list[Any] = [item.fget, item.fset, item.fdel]
         if not any(map(is_users_function, parts)):
@@ -60,17 +63,22 @@ def _form(recorder: Recorder, converted: Converted, name: str, item: Any) -> Any
             *(_recorded(recorder, converted, part) if is_users_function(part) else part for part in parts)
         )
     if type(item) is classmethod and name in _OF_CLASSES and is_users_function(item.__func__):
-        return classmethod(_recorded(recorder, converted, item.__func__))
+        return classmethod(_recorded(recorder, converted, item.__func__, ClassEntry(cls, name)))
     if not is_users_function(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
         return None
-    return _recorded(recorder, converted, item, _ANSWERS.get(name))
+    return _recorded(recorder, converted, item, ClassEntry(cls, name))
 
 
-def _recorded(recorder: Recorder, converted: Converted, method: Any, kind: Callable[[Any], Any] | None = None) -> Any:
+def _recorded(recorder: Recorder, converted: Converted, method: Any, place: ClassEntry | None = None) -> Any:
+    """The converted form of a method; `place` is where Python looks it up by itself."""
+    kind = None if place is None else _ANSWERS.get(place.name)
+
     @functools.wraps(method)
     def recorded(*args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not recorder:
             return method(*args, **kwargs)
+        if place is not None:
+            recorder.reachable.add_special_method(place.owner, place.name, method)
         answer = converted(recorder, method)(*args, **kwargs)
         return answer if kind is None or recorder_for(answer) is None else kind(answer)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from d2s.runtime.ir.sources import (
     Attribute,
     ClassEntry,
+    Constant,
     Derived,
     Item,
     Member,
@@ -16,8 +18,9 @@ from d2s.runtime.ir.sources import (
     class_entry,
     is_users_name,
     owner_of,
+    users_metaclass,
 )
-from d2s.runtime.recording.checks import Lacks
+from d2s.runtime.recording.checks import Check, IsObject, Lacks
 from d2s.runtime.recording.lifting import attribute_source
 from d2s.runtime.recording.places import IN_C, MISSING, Slot
 from d2s.runtime.recording.variables import Found
@@ -45,10 +48,42 @@ def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Foun
         if owner is not None and is_users_name(owner.__module__):
             found = vars(owner)[name]
             yield ClassEntry(cls, name) if hasattr(found, "__get__") else Attribute(source, name), found
+    if users_metaclass(cls) is not None:
+        yield Attribute(source, "__class__"), type(cls)
     for index, base in enumerate(cls.__mro__):
         if is_users_name(base.__module__):
             path = Item(Attribute(source, "__mro__"), index)
             yield Attribute(path, "__dict__"), Lacks(names - base.__dict__.keys())
+
+
+# What Python looks up by itself: what a class gets of these says otherwise what an operator, a loop or a test does.
+_ARITHMETIC = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+_SPECIAL = frozenset(
+    f"__{name}__"
+    for name in (
+        *"call new init class_getitem instancecheck subclasscheck enter exit".split(),
+        *"torch_function array array_ufunc".split(),
+        *"getattr getattribute setattr delattr get set delete getitem setitem delitem missing".split(),
+        *"len length_hint contains iter next reversed eq ne lt le gt ge hash".split(),
+        *"bool int float complex index str repr format round trunc floor ceil neg pos abs invert".split(),
+        *(side + operation for operation in _ARITHMETIC for side in ("", "r", "i")),
+    )
+)
+
+
+def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[Source, Check]]:
+    """Checks of the users' classes among these objects, and of theirs: no new special methods, nor these names.
+
+    Special methods that are functions are noted when Python calls them.
+    """
+    made_by = (thing if isinstance(thing, type) else type(thing) for thing in things)
+    for cls in dict.fromkeys(base for kind in made_by for one in (kind, type(kind)) for base in one.__mro__):
+        if is_users_name(cls.__module__):
+            own = vars(cls)
+            lacking = Lacks((_SPECIAL | names) - own.keys(), len(own))
+            yield Attribute(Constant(cls, cls.__qualname__), "__dict__"), lacking
+            others = {name: item for name, item in own.items() if not isinstance(item, types.FunctionType)}
+            yield from ((ClassEntry(cls, name), IsObject(others[name])) for name in sorted(_SPECIAL & others.keys()))
 
 
 def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Found:

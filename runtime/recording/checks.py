@@ -106,9 +106,10 @@ class IsMissing:
 
 @dataclass(frozen=True)
 class Lacks:
-    """A class that holds nothing itself by any of these names."""
+    """A class that holds nothing itself by any of these names; one that has still `length` entries is believed."""
 
     names: frozenset[str]
+    length: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import types
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,10 +29,11 @@ from d2s.runtime.ir.sources import (
     Member,
     Source,
     attributes_of,
+    is_users_name,
     prefixes,
     read,
 )
-from d2s.runtime.recording.attributes import looked_up, looked_up_in_class
+from d2s.runtime.recording.attributes import looked_up, looked_up_in_class, unextended
 from d2s.runtime.recording.checks import (
     Check,
     Differs,
@@ -106,7 +107,9 @@ class _Finder:
             if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
                 seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
-        return [*found.values(), *self._distinct(list(first.values())), *self._functions(found)]
+        names = self.names.union(*map(self.reads.of, seen.values()))
+        more = (Guard(source, check) for source, check in unextended(seen.values(), names))
+        return [*found.values(), *more, *self._distinct(list(first.values())), *self._functions(found)]
 
     def _functions(self, found: Collection[Source]) -> Iterator[Guard]:
         """That torch's functions that the program calls are those that have their names: also such as torch calls."""
@@ -177,18 +180,24 @@ class _Finder:
         found = self.reads.of(thing)
         return found | (self.names & attributes_of(thing).keys()) if isinstance(thing, torch.Tensor) else found
 
-    def _parts(self, source: Source, thing: Any) -> Iterable[tuple[Source, Any]]:
+    def _parts(self, source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
         if isinstance(source, Member) and not source.table and source.name in TABLES:
-            return [(Member(source.base, source.name, name), item) for name, item in thing.items()]
+            yield from ((Member(source.base, source.name, name), item) for name, item in thing.items())
+            return
         if isinstance(thing, type):
-            return looked_up_in_class(source, thing, self.names)
+            yield from looked_up_in_class(source, thing, self.names)
+            return
         if isinstance(thing, types.ModuleType):
             # What the code names of a global one is among the roots.
             is_global = source in self.roots and isinstance(source, Global | Attribute | Item)
-            is_handed_on = Derived(source, itself) in self.roots
-            return named_of(source, thing, self.names) if is_handed_on or not is_global else ()
+            if not is_global or Derived(source, itself) in self.roots:  # it is handed on
+                yield from named_of(source, thing, self.names)
+            return
+        if not is_watched(type(thing)) and is_users_name(type(thing).__module__):
+            yield Attribute(source, "__class__"), type(thing)  # nothing notes what is looked up in it
         kind = kind_of(thing)
-        return () if kind is None else kind.parts(source, thing)
+        if kind is not None:
+            yield from kind.parts(source, thing)
 
 
 def _may_be_hashed(thing: Any) -> bool:

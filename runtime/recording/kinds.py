@@ -141,13 +141,11 @@ TABLE = (
 def kind_of(thing: Any) -> Kind | None:
     """The row for an object; None if there is none."""
     cls: Any = type(thing)
-    return _kind_of(cls)
+    return _WALKING if walks_itself(cls) else _row_for(cls)
 
 
 @cache
-def _kind_of(cls: Any) -> Kind | None:
-    if walks_itself(cls):
-        return _WALKING
+def _row_for(cls: Any) -> Kind | None:
     bases = {base: _full_name(base) for base in cls.__mro__}
     for kind in TABLE:
         if any(base in kind.classes or name in kind.classes for base, name in bases.items()):

@@ -21,16 +21,19 @@ from d2s.runtime.ir.program import Role
 from d2s.runtime.ir.sources import (
     Attribute,
     Cell,
+    ClassEntry,
     Global,
     Member,
     Source,
     attributes_of,
     is_users_name,
+    owner_of,
+    users_metaclass,
 )
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.locations import is_rewritten, user_location
 from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location
 from d2s.runtime.recording.structures import can_change
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
@@ -106,6 +109,9 @@ class Reachable:
             self._classes[cls] = None
             for tell in self._listeners:
                 tell(cls)
+            metaclass = users_metaclass(cls)
+            if metaclass is not None:
+                self.add_class(metaclass)
             for descriptor in descriptors_of(cls):
                 self.add_class(type(descriptor))
 
@@ -123,6 +129,12 @@ class Reachable:
                 follower.found_root(source)
             if value is not MISSING:
                 self._search([(source, value)])
+
+    def add_special_method(self, cls: type, name: str, method: Any) -> None:
+        """Also search from the function that Python itself looked up in a class, unless a run has made that."""
+        owner = owner_of(cls, name)
+        if is_users_name(owner.__module__) and not is_rewritten(method.__code__):
+            self.add_root(ClassEntry(owner, name), method)
 
     def add_function(self, function: Any) -> None:
         """Also search from the variables from outside that a function names."""
@@ -209,6 +221,8 @@ class Reachable:
         queue: deque[tuple[Source, Any, Source | None]] = deque((source, value, None) for source, value in starts)
         while queue:
             source, value, attribute = queue.popleft()
+            if is_value(value) and is_users_name(type(value).__module__):
+                self.add_class(type(value))
             if is_value(value) or id(value) in self._sources:
                 continue
             self._sources[id(value)] = source
@@ -228,6 +242,8 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     """What an object holds directly, with the path to each."""
     if isinstance(value, type):
         yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
+        if users_metaclass(value) is not None:
+            yield Attribute(source, "__class__"), type(value)
         return
     if isinstance(value, _NOT_LOOKED_INTO) or not is_looked_into(type(value)):
         return

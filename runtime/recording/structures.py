@@ -5,13 +5,13 @@ from __future__ import annotations
 import array
 import types
 from collections import OrderedDict, deque
-from functools import cache
 from typing import Any
 
 import torch
 
 # Flags of classes that CPython documents: made while Python runs, and can't be changed.
 _ON_HEAP, _UNCHANGING = 1 << 9, 1 << 8
+
 
 def rebuilt(sequence: Any, items: list[Any]) -> Any:
     """A list, tuple, named tuple, Size or result of torch like `sequence`, with other items."""
@@ -55,7 +55,6 @@ def dict_class(owner: dict[Any, Any]) -> type[dict[Any, Any]]:
     return OrderedDict if isinstance(owner, OrderedDict) else dict
 
 
-@cache
 def walks_itself(cls: Any) -> bool:
     """Whether a class of containers, written in Python, says itself how it is walked through."""
     if not issubclass(cls, (dict, *_PLAIN)):

@@ -48,8 +48,8 @@ def _asked(check: Check) -> str:
             return "hold the same numbers"
         case IsMissing():
             return "not be there"
-        case Lacks(names):
-            return f"have none of {', '.join(sorted(names))} itself"
+        case Lacks(names, length):
+            return "have nothing that it had not" if length else f"have none of {', '.join(sorted(names))} itself"
         case IsEmpty():
             return "be empty"
         case IsSame(other):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,14 +56,16 @@ def module_backward_hook(module: Any) -> Any:
 
 @contextmanager
 def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
-    """Another attribute in place of that of a class or module, meanwhile."""
+    """Another attribute in place of that of a class or module, meanwhile, not asking a metaclass."""
+    is_asked = isinstance(owner, type) and isinstance(type(owner).__setattr__, types.FunctionType)
+    put, drop = (type.__setattr__, type.__delattr__) if is_asked else (setattr, delattr)
     own = name in vars(owner)
     original = vars(owner)[name] if own else None
-    setattr(owner, name, new)
+    put(owner, name, new)
     try:
         yield
     finally:
         if own:
-            setattr(owner, name, original)
+            put(owner, name, original)
         else:
-            delattr(owner, name)
+            drop(owner, name)

@@ -31,7 +31,18 @@ from edits import (
     twice,
     with_more,
 )
-from reach import attributes, cells, data_of, is_of_torch, is_users, is_users_code, names_in, reached, variables
+from reach import (
+    attributes,
+    cells,
+    data_of,
+    is_of_torch,
+    is_users,
+    is_users_code,
+    names_in,
+    reached,
+    special_methods_of,
+    variables,
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,19 @@ def _of_class(cls: type, names: set[str]) -> Iterator[Change]:
             yield Change(f"{cls.__name__}.{name} is {other!r}", partial(put, cls, name, other))
         if isinstance(value, types.FunctionType) and name in names:
             yield Change(f"{cls.__name__}.{name} is replaced", partial(put, cls, name, twice(value)))
+    for name, value in special_methods_of(cls).items():
+        yield Change(f"{cls.__name__}.{name} is replaced", partial(put, cls, name, twice(value)))
+    for name, new in _ADDED.items():
+        if not hasattr(cls, name):
+            yield Change(f"{cls.__name__} gets {name}", partial(put, cls, name, new))
+
+
+# Special methods that a class may get: whether an object is true, and what it adds up to.
+_ADDED: dict[str, Any] = {
+    "__bool__": lambda self: False,
+    "__add__": lambda self, other: other,
+    "__len__": lambda self: 0,
+}
 
 
 def _of_container(container: Any) -> Iterator[Change]:

@@ -19,7 +19,7 @@ from reach import TABLES, attributes
 def put(owner: Any, name: Any, value: Any) -> Iterator[None]:
     """Meanwhile an attribute is another."""
     own = _has_itself(owner, name)
-    before = vars(owner)[name] if isinstance(owner, type) else getattr(owner, name, None)
+    before = vars(owner).get(name) if isinstance(owner, type) else getattr(owner, name, None)
     setattr(owner, name, value)
     try:
         yield

@@ -57,7 +57,9 @@ def inside(thing: Any) -> Iterator[Any]:
     elif isinstance(thing, functools.partial):
         yield from (thing.func, thing.args, thing.keywords)
     elif isinstance(thing, type):
-        yield from (item for item in data_of(thing).values())
+        yield from data_of(thing).values()
+        if is_users(type(thing)):
+            yield type(thing)
     elif not isinstance(thing, torch.Tensor):
         is_module = isinstance(thing, torch.nn.Module)
         own = {name: item for name, item in attributes(thing).items() if not is_of_torch(thing, name)}
@@ -81,6 +83,14 @@ def is_users(cls: type) -> bool:
 def data_of(cls: type) -> dict[str, Any]:
     """What a class of a case holds by names that are not special."""
     return {name: item for name, item in vars(cls).items() if not name.startswith("__")} if is_users(cls) else {}
+
+
+def special_methods_of(cls: type) -> dict[str, types.FunctionType]:
+    """The special methods of a class of a case that answer something and are written in Python."""
+    if not is_users(cls):
+        return {}
+    found = {name: item for name, item in vars(cls).items() if name.startswith("__") and name != "__init__"}
+    return {name: item for name, item in found.items() if isinstance(item, types.FunctionType)}
 
 
 def attributes(thing: Any) -> dict[str, Any]:
