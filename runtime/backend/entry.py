@@ -250,6 +250,8 @@ class _Printer:
             self._require(f"{found} is {missing}")
         elif isinstance(source, Global):
             self._require(f"{source.name!r} not in {self._constant(source.namespace)}")
+        elif isinstance(source, Item):
+            self._require(f"{self._constant(source.key)} not in {self.path(source.base)}")
         elif isinstance(source, Derived):
             self._require(f"{self._expression(source)} is {self._constant(MISSING)}")
         else:
@@ -258,7 +260,7 @@ class _Printer:
 
     def _lacks(self, entries: str, check: Lacks) -> None:
         is_as_it_was = "" if check.length is None else f"len({entries}) == {check.length} or "
-        self._require(f"{is_as_it_was}{self._constant(check.names)}.isdisjoint({entries})")
+        self._require(f"{is_as_it_was}{entries}.keys().isdisjoint({self._constant(check.names)})")
 
     def _tensor(self, source: Source, check: IsTensor) -> None:
         name = self.path(source)

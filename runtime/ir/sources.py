@@ -251,13 +251,20 @@ def is_users_name(name: str) -> bool:
 
     Torch's distributions ask for the values of tensors, and are converted as the user's code is.
     """
+    if name.startswith("_cython_"):  # what makes Cython's functions and classes
+        return False
     return name.partition(".")[0] not in _UNCHANGING or name.startswith("torch.distributions")
+
+
+def is_users_class(cls: type) -> bool:
+    """Whether a class is of such a module; a class of Cython's may hold a descriptor where others hold the name."""
+    return isinstance(cls.__module__, str) and is_users_name(cls.__module__)
 
 
 def users_metaclass(cls: type) -> type | None:
     """The class of a class, if it is the user's own."""
     made_by = type(cls)
-    return made_by if is_users_name(made_by.__module__) else None
+    return made_by if is_users_class(made_by) else None
 
 
 def is_empty(cell: types.CellType) -> bool:

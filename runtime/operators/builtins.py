@@ -22,9 +22,11 @@ from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.lists import is_run_time_sequence
+from d2s.runtime.recording.locations import for_the_user
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.surroundings import note_kinds
 from d2s.runtime.recording.tables import is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -104,6 +106,20 @@ def type_(*args: Any) -> Any:
     if len(args) == 1 and recorder is not None:
         recorder.reads.note(args[0], "__class__")
     return type(*args)
+
+
+def _telling_kinds(function: Callable[..., bool]) -> Callable[..., bool]:
+    """`isinstance` or `issubclass`: classes may be registered with an abstract one after a capture."""
+
+    @for_the_user
+    def told(thing: Any, kinds: Any) -> bool:
+        answer = function(thing, kinds)
+        recorder = active_recorder()
+        if recorder is not None and not is_staged(thing):
+            note_kinds(recorder.reachable, thing if function is issubclass else type(thing), kinds)
+        return answer
+
+    return told
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,6 +209,7 @@ REPLACEMENTS: dict[Any, Callable[..., Any]] = {
     builtins.format: format_,
     builtins.type: type_,
     builtins.next: next_,
+    **{function: _telling_kinds(function) for function in (isinstance, issubclass)},
     builtins.ord: ord_,
     **{function: _text_of_number(function) for function in (hex, bin, oct, chr)},
     builtins.setattr: set_named,

@@ -11,9 +11,10 @@ from typing import Any
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import leaves_of
+from d2s.runtime.ir.sources import Setting
 from d2s.runtime.operators.writes import note_attribute, note_contents
 from d2s.runtime.recording.lifting import LEAVES
-from d2s.runtime.recording.locations import is_left_alone, user_location
+from d2s.runtime.recording.locations import is_left_alone, is_users_function, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import tensors_in
@@ -27,9 +28,9 @@ CACHED = type(functools.cache(len))
 
 
 def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
-    """The form of a function with a cache of `functools`: it is called as in eager, and its answer is a constant.
+    """The form of a function with a cache of `functools`: it is called as in eager, also by the guards of a program.
 
-    For the same numbers and texts the cache gives the same answer at each run.
+    So it is noticed that a cache of the user's was cleared, or has forgotten an answer.
     """
 
     def cached(*args: Any, **kwargs: Any) -> Any:
@@ -40,6 +41,10 @@ def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
         if any(map(is_fake, tensors_in(answer))):
             function.cache_clear()
             raise _refused(function, "reads what the static function has changed")
+        if is_users_function(function.__wrapped__):
+            key = function, functools._make_key(args, kwargs, typed=True)
+            source = recorder.cached_calls.setdefault(key, Setting(functools.partial(function, *args, **kwargs)))
+            recorder.reachable.add_root(source, answer)
         return answer
 
     return cached

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from d2s.runtime.ir.sources import ClassEntry, is_users_name
+from d2s.runtime.ir.sources import ClassEntry, is_users_class
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -41,7 +41,7 @@ def converting_classes(recorder: Recorder, converted: Converted) -> Iterator[Non
 
 def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, done: set[type], cls: type) -> None:
     for base in cls.__mro__:
-        if base in done or not is_users_name(base.__module__):
+        if base in done or not is_users_class(base):
             continue
         done.add(base)
         for name, item in list(vars(base).items()):

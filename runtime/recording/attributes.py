@@ -16,7 +16,7 @@ from d2s.runtime.ir.sources import (
     Source,
     attributes_of,
     class_entry,
-    is_users_name,
+    is_users_class,
     owner_of,
     users_metaclass,
 )
@@ -33,7 +33,7 @@ def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
         if name == "__dict__":
             yield Derived(source, attributes_of), own
         elif name == "__class__":
-            if is_users_name(type(thing).__module__):
+            if is_users_class(type(thing)):
                 yield Attribute(source, name), type(thing)
         else:
             yield from _decided(source, thing, own, name)
@@ -41,17 +41,17 @@ def looked_up(source: Source, thing: Any, names: Iterable[str]) -> Found:
 
 def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Found:
     """What a class of the user's, as an object, has by the names in the code, and a check for those that it lacks."""
-    if not is_users_name(cls.__module__):
+    if not is_users_class(cls):
         return
     for name in sorted(names):
         owner = owner_of(cls, name)
-        if owner is not None and is_users_name(owner.__module__):
+        if owner is not None and is_users_class(owner):
             found = vars(owner)[name]
             yield ClassEntry(cls, name) if hasattr(found, "__get__") else Attribute(source, name), found
     if users_metaclass(cls) is not None:
         yield Attribute(source, "__class__"), type(cls)
     for index, base in enumerate(cls.__mro__):
-        if is_users_name(base.__module__):
+        if is_users_class(base):
             path = Item(Attribute(source, "__mro__"), index)
             yield Attribute(path, "__dict__"), Lacks(names - base.__dict__.keys())
 
@@ -78,7 +78,7 @@ def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[S
     """
     made_by = (thing if isinstance(thing, type) else type(thing) for thing in things)
     for cls in dict.fromkeys(base for kind in made_by for one in (kind, type(kind)) for base in one.__mro__):
-        if is_users_name(cls.__module__):
+        if is_users_class(cls):
             own = vars(cls)
             lacking = Lacks((_SPECIAL | names) - own.keys(), len(own))
             yield Attribute(Constant(cls, cls.__qualname__), "__dict__"), lacking
@@ -106,7 +106,7 @@ def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Foun
 def _of_descriptor(source: Source, thing: Any, owner: type, name: str) -> Found:
     """A property, a slot and the like, which an entry of the object does not hide."""
     descriptor = vars(owner)[name]
-    if is_users_name(owner.__module__):
+    if is_users_class(owner):
         yield ClassEntry(type(thing), name), descriptor
     if isinstance(descriptor, IN_C):
         read = Slot(descriptor)
@@ -124,7 +124,7 @@ def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Foun
         return
     if hasattr(thing, "__dict__"):
         yield Member(source, "", name), MISSING
-    if owner is not None or is_users_name(type(thing).__module__):
+    if owner is not None or is_users_class(type(thing)):
         yield ClassEntry(type(thing), name), of_class
     fallback = class_entry(type(thing), "__getattr__", MISSING)
     if owner is None and fallback is not MISSING:
@@ -133,4 +133,4 @@ def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Foun
 
 def _can_be_replaced(owner: type, name: str) -> bool:
     """Whether users replace a method of this class: what torch and Python need for themselves, they leave alone."""
-    return is_users_name(owner.__module__) or (owner.__module__.startswith("torch.") and not name.startswith("_"))
+    return is_users_class(owner) or (owner.__module__.startswith("torch.") and not name.startswith("_"))

@@ -29,6 +29,7 @@ from d2s.runtime.ir.sources import (
     Member,
     Source,
     attributes_of,
+    is_users_class,
     is_users_name,
     prefixes,
     read,
@@ -50,6 +51,7 @@ from d2s.runtime.recording.checks import (
 from d2s.runtime.recording.kinds import can_be_asked, is_value, kind_of
 from d2s.runtime.recording.lifting import TABLES, is_looked_into, is_watched
 from d2s.runtime.recording.places import MISSING
+from d2s.runtime.recording.tellings import told
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
 
@@ -174,6 +176,7 @@ class _Finder:
         """What is in an object that its check says nothing of."""
         yield from self._parts(source, thing)
         yield from looked_up(source, thing, self._names(thing))
+        yield from told(source, thing, self.names)
 
     def _names(self, thing: Any) -> set[str]:
         """The names looked up in an object; of what users put on a tensor those that are in the code."""
@@ -192,8 +195,11 @@ class _Finder:
             is_global = source in self.roots and isinstance(source, Global | Attribute | Item)
             if not is_global or Derived(source, itself) in self.roots:  # it is handed on
                 yield from named_of(source, thing, self.names)
+                if not is_users_name(thing.__name__):
+                    own = vars(thing)
+                    yield Attribute(source, "__dict__"), Lacks(self.names - own.keys(), len(own))
             return
-        if not is_watched(type(thing)) and is_users_name(type(thing).__module__):
+        if not is_watched(type(thing)) and is_users_class(type(thing)):
             yield Attribute(source, "__class__"), type(thing)  # nothing notes what is looked up in it
         kind = kind_of(thing)
         if kind is not None:

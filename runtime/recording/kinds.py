@@ -76,7 +76,7 @@ _DESCRIPTORS = (
     types.CodeType,
 )
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
-_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MAPPINGS = (dict, types.MappingProxyType)
 _NAMESPACES = (types.SimpleNamespace, threading.local)
 _ARRAYS = ("numpy.ndarray", array.array, bytearray, memoryview, "mmap.mmap", "_ctypes.Array")
@@ -111,7 +111,7 @@ TABLE = (
         form,
         named("func", "args", "keywords", "__dict__"),
     ),
-    Kind("functions with a cache", "identity", (functools._lru_cache_wrapper,), IsObject, named("__wrapped__")),
+    Kind("functions with a cache", "identity, what they answer", (functools._lru_cache_wrapper,), IsObject),
     Kind("weak references", "what they refer to", (weakref.ref,), form, parts.of_reference),
     Kind("numbers, texts, None, ranges", "class, value", _VALUES, IsValue),
     Kind("dtypes, devices, layouts, memory formats", "value", _OF_TORCH, IsValue),
@@ -133,7 +133,7 @@ TABLE = (
     Kind("getters and callers of `operator`", "class, text", _GETTERS, _text),
     Kind("functions of extensions", "identity", _OF_EXTENSIONS, IsObject),
     Kind("generators of random numbers, streams", "identity", _HANDLES, IsObject),
-    Kind("context variables, locks, files", "identity", (ContextVar, io.IOBase, *_LOCKS), IsObject),
+    Kind("context variables, locks, files", "identity", (ContextVar, io.IOBase, *LOCKS), IsObject),
     Kind("loggers", "identity", (logging.Logger,), IsObject),
 )
 
@@ -155,7 +155,7 @@ def _row_for(cls: Any) -> Kind | None:
 
 def _full_name(cls: type) -> str:
     """The name of a class with its module; Cython's own say its version."""
-    return f"{_CYTHON.sub('cython', cls.__module__)}.{cls.__qualname__}"
+    return f"{_CYTHON.sub('cython', str(cls.__module__))}.{cls.__qualname__}"
 
 
 def is_value(thing: Any) -> bool:

@@ -26,7 +26,7 @@ from d2s.runtime.ir.sources import (
     Member,
     Source,
     attributes_of,
-    is_users_name,
+    is_users_class,
     owner_of,
     users_metaclass,
 )
@@ -118,7 +118,7 @@ class Reachable:
     def add_class_of(self, thing: Any) -> None:
         """Also search from the class of an object, if that is the user's."""
         source, cls = self.find(thing), type(thing)
-        if source is not None and is_users_name(cls.__module__):
+        if source is not None and is_users_class(cls):
             self.add_root(Attribute(source, "__class__"), cls)
 
     def add_root(self, source: Source, value: Any) -> None:
@@ -133,7 +133,7 @@ class Reachable:
     def add_special_method(self, cls: type, name: str, method: Any) -> None:
         """Also search from the function that Python itself looked up in a class, unless a run has made that."""
         owner = owner_of(cls, name)
-        if is_users_name(owner.__module__) and not is_rewritten(method.__code__):
+        if is_users_class(owner) and not is_rewritten(method.__code__):
             self.add_root(ClassEntry(owner, name), method)
 
     def add_function(self, function: Any) -> None:
@@ -221,7 +221,7 @@ class Reachable:
         queue: deque[tuple[Source, Any, Source | None]] = deque((source, value, None) for source, value in starts)
         while queue:
             source, value, attribute = queue.popleft()
-            if is_value(value) and is_users_name(type(value).__module__):
+            if is_value(value) and is_users_class(type(value)):
                 self.add_class(type(value))
             if is_value(value) or id(value) in self._sources:
                 continue
@@ -295,16 +295,16 @@ def is_of_python(cls: type) -> bool:
 
 def descriptors_of(cls: type) -> list[Any]:
     """The descriptors of the user's own kinds in a class of the user's."""
-    if not is_users_name(cls.__module__):
+    if not is_users_class(cls):
         return []
     return [item for item in vars(cls).values() if hasattr(item, "__get__") and is_of_python(type(item))]
 
 
 def class_data(cls: type) -> dict[str, Any]:
     """The attributes of a class of the user's that are data: no functions, no descriptors."""
-    if not is_users_name(cls.__module__) or issubclass(cls, enum.Enum):
+    if not is_users_class(cls) or issubclass(cls, enum.Enum):
         return {}
-    names = {name: None for base in cls.__mro__ if is_users_name(base.__module__) for name in vars(base)}
+    names = {name: None for base in cls.__mro__ if is_users_class(base) for name in vars(base)}
     found = {name: inspect.getattr_static(cls, name) for name in names if not name.startswith("__")}
     return {name: item for name, item in found.items() if not hasattr(item, "__get__")}
 

@@ -37,7 +37,7 @@ from d2s.runtime.ir.program import (
     map_tree,
     values_in,
 )
-from d2s.runtime.ir.sources import Argument, Constant, Source, read
+from d2s.runtime.ir.sources import Argument, Constant, Setting, Source, read
 from d2s.runtime.recording.arrays import MadeArrays, RunTimeArray, is_run_time_array
 from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
 from d2s.runtime.recording.branches import call_for_either
@@ -167,6 +167,8 @@ class Recorder(TorchFunctionMode):
         # The names of places that only code which is not recorded may read and write.
         self.unwatched: set[str] = set()
         self.told_apart: set[type] = set()  # the classes of objects that were compared by `is`
+        # By the function and the arguments: where the guards find what a cache of the user's remembers.
+        self.cached_calls: dict[Any, Setting] = {}
         self.reads = Reads(reachable)
         self.outside = modes()
         self.next_number = 0

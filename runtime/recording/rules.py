@@ -251,6 +251,11 @@ _PREDICATES = (
     *(torch.is_nonzero, torch.Tensor.is_nonzero),
 )
 _MEMORY = ("__array__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__", "__dlpack__")
+_ITS_OWN = {
+    "whether others see its memory": (torch.Tensor.is_shared, torch.Tensor.is_pinned, torch.Tensor.is_set_to),
+    "the version": (torch.Tensor._version.__get__,),
+    "the address": (torch.Tensor._cdata.__get__,),
+}
 _TEXTS = ("__repr__", "__str__", "__format__")
 _HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook)
 _HISTORY = (torch.Tensor.requires_grad.__get__, torch.Tensor.is_leaf.__get__)
@@ -281,6 +286,11 @@ RULES: dict[Any, Callable[..., Any]] = {
     **{
         getattr(torch.Tensor, name): _refusal(f"the memory ({name})", "compute with functions of torch")
         for name in _MEMORY
+    },
+    **{
+        function: _refusal(what, "ask for it before the static function")
+        for what, functions in _ITS_OWN.items()
+        for function in functions
     },
     torch.Tensor.__int__: _refusal("the integer value", "call int() in a function that d2s converts"),
     torch.Tensor.__index__: _refusal("the integer value", "call int() in a function that d2s converts"),

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.sources import Attribute, Cell, Constant, Global, Source, attributes_of, is_users_name, read
+from d2s.runtime.ir.sources import (
+    Attribute,
+    Cell,
+    Constant,
+    Global,
+    Source,
+    attributes_of,
+    is_users_class,
+    is_users_name,
+    read,
+)
 from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.lifting import LOGGERS, Reachable
 from d2s.runtime.recording.locations import is_users_function
@@ -179,7 +189,7 @@ def _variable(source: Source) -> Iterator[Location]:
 def _places(thing: Any) -> Iterator[Location]:
     """The places that an object has."""
     if isinstance(thing, type):
-        if is_users_name(thing.__module__):
+        if is_users_class(thing):
             yield ClassLocation(thing)
         return
     if isinstance(thing, LOGGERS):
@@ -202,7 +212,7 @@ def _places(thing: Any) -> Iterator[Location]:
         if isinstance(thing, torch.nn.Module):
             yield from (ContentsLocation(own[table]) for table in TABLES if table in own)
     for kind in type(thing).__mro__:
-        if is_users_name(kind.__module__):
+        if is_users_class(kind):
             yield from (AttributeLocation(thing, name) for name in slots_of(kind))
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import abc
+import decimal
+import gc
+import locale
+import sys
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Setting
-from d2s.runtime.recording.kinds import is_value
+from d2s.runtime.ir.sources import Derived, Setting, is_users_class
+from d2s.runtime.recording.kinds import LOCKS, is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
 from d2s.runtime.torch_internals.modes import default_devices
@@ -29,6 +35,15 @@ _FOLLOWED = frozenset(
         torch.cuda.is_available,
     }
 )
+# What Python tells of the process and of the thread.
+_OF_THE_PROCESS = frozenset(
+    {
+        *(sys.getrecursionlimit, sys.gettrace, sys.getprofile, sys.getswitchinterval, sys.getdefaultencoding),
+        *(threading.current_thread, threading.main_thread, threading.active_count, threading.enumerate),
+        *(threading.get_ident, threading.get_native_id, gc.isenabled, gc.get_threshold, decimal.getcontext),
+        *(locale.getlocale, locale.localeconv),
+    }
+)
 
 
 def note_devices(reachable: Reachable) -> None:
@@ -37,23 +52,42 @@ def note_devices(reachable: Reachable) -> None:
 
 
 def is_asking(function: Any) -> bool:
-    """Whether a function of torch's tells of a setting, which the recording does not follow itself."""
-    is_function = isinstance(function, types.FunctionType | types.BuiltinFunctionType)
-    return (
-        is_function
-        and package_of(function) == "torch"
-        and function.__name__.startswith(_ASKING)
-        and function not in _FOLLOWED
-    )
+    """Whether a function tells of a setting of torch or of the process that the recording does not follow itself."""
+    if isinstance(getattr(function, "__self__", None), LOCKS):
+        return function.__name__ == "locked"
+    if not isinstance(function, types.FunctionType | types.BuiltinFunctionType):
+        return False
+    if function in _OF_THE_PROCESS or getattr(function, "__name__", "") == "__subclasses__":
+        return True
+    is_torchs = package_of(function) == "torch" and function not in _FOLLOWED
+    return is_torchs and function.__name__.startswith(_ASKING)
 
 
 def asking(reachable: Reachable, function: Any) -> Callable[..., Any]:
     """The form of such a function: what it answers is guarded."""
+    owner = getattr(function, "__self__", None)
+    is_always_told = function in _OF_THE_PROCESS or isinstance(owner, type)
 
     def asked(*args: Any, **kwargs: Any) -> Any:
         answer = function(*args, **kwargs)
-        if is_value(answer) and not kwargs and all(map(is_value, args)):
+        source = reachable.find(owner) if isinstance(owner, LOCKS) else None
+        if source is not None:
+            reachable.add_root(Derived(source, _is_locked), answer)
+        elif is_always_told or (is_value(answer) and not kwargs and all(map(is_value, args))):
             reachable.add_root(Setting(function, args), answer)
         return answer
 
     return asked
+
+
+def _is_locked(lock: Any) -> bool:
+    return lock.locked()
+
+
+def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:
+    """It matters whether a class is one of some kinds, as far as classes may be registered with those later."""
+    for kind in kinds if isinstance(kinds, tuple) else getattr(kinds, "__args__", (kinds,)):
+        if isinstance(kind, tuple):
+            note_kinds(reachable, cls, kind)
+        elif isinstance(kind, abc.ABCMeta) and (is_users_class(cls) or is_users_class(kind)):
+            reachable.add_root(Setting(issubclass, (cls, kind)), issubclass(cls, kind))

@@ -55,8 +55,14 @@ def globals_of(function: Any) -> Found:
     namespace, code = function.__globals__, function.__code__
     for name, *attributes in sorted(chains_of_globals(code)):
         yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
-    for name in sorted(_imports(code) & sys.modules.keys()):
-        yield from named_of(Item(_LOADED_MODULES, name), sys.modules[name], names_in(code))
+    for name in sorted(_imports(code)):
+        source, module = Item(_LOADED_MODULES, name), sys.modules.get(name, MISSING)
+        if module is MISSING:
+            yield source, MISSING
+            continue
+        yield from named_of(source, module, names_in(code))
+        if not is_users_name(name):
+            yield Derived(source, itself), module
 
 
 def _along(source: Source, value: Any, attributes: list[str], code: types.CodeType) -> Found:
@@ -70,6 +76,8 @@ def _along(source: Source, value: Any, attributes: list[str], code: types.CodeTy
         yield Derived(source, itself), value
         return
     name, *rest = attributes
+    if name not in vars(value):
+        yield Member(source, "", name), MISSING
     for path, item in named_of(source, value, [name]):
         yield from _along(path, item, rest, code)
 
@@ -92,13 +100,13 @@ def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> 
 
 
 def is_known(module: types.ModuleType, item: Any) -> bool:
-    """Whether it is guarded what a module holds: all of a module of the user's, of others the functions.
+    """Whether it is guarded what a module holds: all of a module of the user's, of others what is put in its place.
 
-    The environment of the process is the user's too.
+    Those are functions, and containers, such as `sys.path`. The environment of the process is the user's too.
     """
     if is_users_name(module.__name__) or item is os.environ:
         return True
-    return isinstance(item, (*_REPLACED, types.ModuleType))
+    return isinstance(item, (*_REPLACED, types.ModuleType, list, dict, set))
 
 
 @cache

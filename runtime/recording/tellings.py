@@ -1,0 +1,57 @@
+"""What functions, classes, tensors and decimals tell that nothing else guards."""
+
+from __future__ import annotations
+
+import decimal
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from d2s.runtime.ir.sources import Attribute, Derived, Setting, Source, is_users_class
+from d2s.runtime.recording.locations import is_users_function
+from d2s.runtime.recording.variables import Found
+
+_OF_FUNCTIONS = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__type_params__")
+_OF_CLASSES = ("__name__", "__qualname__", "__bases__", "__mro__", "__annotations__")
+
+
+def _precision() -> str:
+    """The context that decimals are computed in."""
+    return repr(decimal.getcontext())
+
+
+def _has_base(tensor: torch.Tensor) -> bool:
+    return tensor._base is not None
+
+
+# Beside the class, dtype, shape, strides, device and `requires_grad`, which are always guarded.
+_OF_TENSORS: dict[str, Callable[[Any], Any]] = {
+    **{name: operator.methodcaller(name) for name in ("storage_offset", "is_inference", "is_conj", "is_neg")},
+    **{name: operator.attrgetter(name) for name in ("retains_grad", "output_nr")},
+    "_is_view": operator.methodcaller("_is_view"),
+    "_base": _has_base,
+}
+
+
+def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
+    """What an object tells by these names, which are those in the code."""
+    if isinstance(thing, torch.Tensor):
+        for name in sorted(names & _OF_TENSORS.keys()):
+            yield Derived(source, _OF_TENSORS[name]), _OF_TENSORS[name](thing)
+    elif is_users_function(thing):
+        yield from _attributes(source, thing, names.intersection(_OF_FUNCTIONS))
+    elif isinstance(thing, type) and is_users_class(thing):
+        yield from _attributes(source, thing, names.intersection(_OF_CLASSES))
+    elif isinstance(thing, functools._lru_cache_wrapper):
+        yield from _attributes(source, thing, names & vars(thing).keys())
+    elif thing is decimal.Decimal or isinstance(thing, decimal.Decimal):
+        yield Setting(_precision), _precision()
+
+
+def _attributes(source: Source, thing: Any, names: frozenset[str]) -> Found:
+    for name in sorted(names):
+        if hasattr(thing, name):
+            yield Attribute(source, name), getattr(thing, name)
