@@ -2,6 +2,7 @@
 
 y = f(x, *rest)                 ->  y = _d2s.call(f)(x, *rest)
 items.append(x)                 ->  _d2s.call(items.append)(x)
+kind.__dict__                   ->  _d2s.own_dict(kind)
 """
 
 from __future__ import annotations
@@ -50,3 +51,9 @@ class _Calls(MethodsOnly):
         name = "tail_call" if is_tail_call(node) else "call"
         node.func = expression(f"operators.{name}(function)", node, operators=OPERATORS, function=function)
         return node
+
+    def visit_Attribute(self, node: Any) -> Any:
+        self.generic_visit(node)
+        if node.attr != "__dict__" or not isinstance(node.ctx, gast.Load):
+            return node
+        return expression("operators.own_dict(thing)", node, operators=OPERATORS, thing=node.value)

@@ -20,6 +20,7 @@ from d2s.runtime.operators import shapes as _shapes  # noqa: F401 (so does it)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
 from d2s.runtime.operators.comprehensions import generated, listed
+from d2s.runtime.operators.copies import own_dict
 from d2s.runtime.operators.decisions import (
     and_,
     and_test,
@@ -81,6 +82,7 @@ __all__ = [
     "not_",
     "or_",
     "or_test",
+    "own_dict",
     "percent",
     "set_",
     "set_attribute",

@@ -52,6 +52,8 @@ def quoted(value: Any) -> Any:
     method: Any = kind.__repr__
     fields = _fields_shown(kind)
     if fields is not None:
+        for name in fields:
+            recorder.reads.note(value, name)
         return _call_shown(kind.__qualname__, ((f"{name}=", getattr(value, name)) for name in fields))
     if is_users_function(inspect.unwrap(method)):
         return recording_form(recorder, method)(value)

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import torch
 
 from d2s.runtime.ir.sources import Attribute, Derived, Setting, Source, is_users_class
@@ -15,12 +16,19 @@ from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.variables import Found
 
 _OF_FUNCTIONS = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__type_params__")
+# What functions of Python's look at of these.
+_ASKED_BY = dict.fromkeys(("get_type_hints", "get_annotations", "signature"), "__annotations__")
 _OF_CLASSES = ("__name__", "__qualname__", "__bases__", "__mro__", "__annotations__")
 
 
 def _precision() -> str:
     """The context that decimals are computed in."""
     return repr(decimal.getcontext())
+
+
+def _flags(array: Any) -> int:
+    """Whether an array may be written, and how it lies in memory."""
+    return int(array.flags.num)
 
 
 def _has_base(tensor: torch.Tensor) -> bool:
@@ -38,6 +46,7 @@ _OF_TENSORS: dict[str, Callable[[Any], Any]] = {
 
 def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
     """What an object tells by these names, which are those in the code."""
+    names |= {_ASKED_BY[name] for name in names & _ASKED_BY.keys()}
     if isinstance(thing, torch.Tensor):
         for name in sorted(names & _OF_TENSORS.keys()):
             yield Derived(source, _OF_TENSORS[name]), _OF_TENSORS[name](thing)
@@ -47,6 +56,8 @@ def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
         yield from _attributes(source, thing, names.intersection(_OF_CLASSES))
     elif isinstance(thing, functools._lru_cache_wrapper):
         yield from _attributes(source, thing, names & vars(thing).keys())
+    elif isinstance(thing, numpy.ndarray) and "flags" in names:
+        yield Derived(source, _flags), _flags(thing)
     elif thing is decimal.Decimal or isinstance(thing, decimal.Decimal):
         yield Setting(_precision), _precision()
 

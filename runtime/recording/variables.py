@@ -56,8 +56,8 @@ def globals_of(function: Any) -> Found:
     for name, *attributes in sorted(chains_of_globals(code)):
         yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
     for name in sorted(_imports(code)):
-        source, module = Item(_LOADED_MODULES, name), sys.modules.get(name, MISSING)
-        if module is MISSING:
+        source, module = Item(_LOADED_MODULES, name), sys.modules.get(name)
+        if module is None:
             yield source, MISSING
             continue
         yield from named_of(source, module, names_in(code))

@@ -54,18 +54,30 @@ def module_backward_hook(module: Any) -> Any:
     return torch.utils.hooks.BackwardHook(module, module._get_backward_hooks()[0], module._get_backward_pre_hooks())
 
 
+# By class and name: what a class holds itself where others stand in for it meanwhile; nothing where it holds none.
+_stood_in_for: dict[tuple[type, str], tuple[Any, ...]] = {}
+
+
 @contextmanager
 def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
     """Another attribute in place of that of a class or module, meanwhile, not asking a metaclass."""
     is_asked = isinstance(owner, type) and isinstance(type(owner).__setattr__, types.FunctionType)
     put, drop = (type.__setattr__, type.__delattr__) if is_asked else (setattr, delattr)
-    own = name in vars(owner)
-    original = vars(owner)[name] if own else None
+    original = tuple(vars(owner)[one] for one in (name,) if one in vars(owner))
+    is_first = isinstance(owner, type) and _stood_in_for.setdefault((owner, name), original) is original
     put(owner, name, new)
     try:
         yield
     finally:
-        if own:
-            put(owner, name, original)
+        if original:
+            put(owner, name, original[0])
         else:
             drop(owner, name)
+        if is_first:
+            del _stood_in_for[owner, name]
+
+
+def entries_of(cls: type) -> types.MappingProxyType[str, Any]:
+    """What a class holds itself, without what stands in for it meanwhile."""
+    found = {name: _stood_in_for.get((cls, name), (item,)) for name, item in vars(cls).items()}
+    return types.MappingProxyType({name: item[0] for name, item in found.items() if item})

@@ -66,6 +66,7 @@ def without_recording() -> Any:
 # A setting of torch that is an attribute of a module, such as `torch.backends.cudnn.benchmark`.
 SETTING = torch.backends.ContextProp
 
+
 def default_devices() -> str:
     """The devices that were entered, or set, as those of new tensors, the outermost first; mostly none."""
     if _len_torch_function_stack() == 0:

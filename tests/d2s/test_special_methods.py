@@ -94,7 +94,8 @@ class Color(enum.Enum):
         return self.value * 2
 
 
-THING, TABLE, ITEMS, NUMBER = Derived(2.0), Mapping(a=1.0), Sequence([1.0, 2.0]), Number(3)
+THING: Any = Derived(2.0)
+TABLE, ITEMS, NUMBER = Mapping(a=1.0), Sequence([1.0, 2.0]), Number(3)
 TENSOR = torch.ones(2).as_subclass(Tagged)
 
 # What a function does, and the entry of a class that is replaced, or added, after its first call.
@@ -106,7 +107,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], type, str, Any]] = {
     "what a class says is in it": (lambda x: x + (X in Scaled), Scaled, "scale", 5.0),
     "the length of a class": (lambda x: x * len(Scaled), Scaled, "scale", 3.0),
     "`__getattr__` of a metaclass": (lambda x: x * Scaled.late, Metaclass, "__getattr__", lambda cls, name: 7.0),
-    "whether a class is true": (lambda x: x + 1 if Scaled else x, Metaclass, "__bool__", lambda cls: False),
+    "whether a class is true": (lambda x: x + 1 if bool(Scaled) else x, Metaclass, "__bool__", lambda cls: False),
     "what an instance is": (
         lambda x: x + 1 if isinstance(THING, Scaled) else x,
         Metaclass,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import abc
 import collections.abc
 import contextlib
+import copy
+import dataclasses
 import decimal
 import functools
 import sys
 import threading
 import types
+import typing
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
+import numpy
 import pytest
 import torch
 from compare import same
@@ -43,7 +47,16 @@ class Cube(Square):
     pass
 
 
-SQUARE, CIRCLE = Square(), Circle()
+@dataclasses.dataclass
+class Settings:
+    scale: float = 2.0
+
+    def scaled(self, x):
+        return x * self.scale
+
+
+SQUARE, CIRCLE, SETTINGS = Square(), Circle(), Settings()
+NUMBERS = numpy.ones(2)
 
 
 def helper(x: Any) -> Any:
@@ -53,7 +66,7 @@ def helper(x: Any) -> Any:
 
 def imports_what_may_be_there(x):
     try:
-        import may_be_there
+        import may_be_there  # type: ignore[import-not-found]
     except ImportError:
         return x
     return x * may_be_there.scale
@@ -136,6 +149,35 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[], Change]]] = {
         lambda x: x * len(Cube.__mro__),
         lambda: put(Cube, "__bases__", (Circle, Square)),
     ),
+    "what an object is copied from": (
+        lambda x: x * copy.copy(SETTINGS).scale,
+        lambda: put(SETTINGS, "scale", 3.0),
+    ),
+    "what objects in a list are copied from": (
+        lambda x: x * copy.deepcopy([SETTINGS])[0].scale,
+        lambda: put(SETTINGS, "scale", 3.0),
+    ),
+    "the text of an object": (lambda x: x * len(repr(SETTINGS)), lambda: put(SETTINGS, "scale", 3.125)),
+    "an attribute that is looked up below": (
+        lambda x: x * object.__getattribute__(SETTINGS, "scale"),
+        lambda: put(SETTINGS, "scale", 3.0),
+    ),
+    "what a class holds": (
+        lambda x: x * len(Settings.__dict__) + ("more" in vars(Settings)),
+        lambda: mock.patch.object(Settings, "more", 1, create=True),
+    ),
+    "what the class of an object holds": (
+        lambda x: x * sum(isinstance(item, types.FunctionType) for item in type(SETTINGS).__dict__.values()),
+        lambda: mock.patch.object(Settings, "more", lambda self: 1, create=True),
+    ),
+    "the types of a function's arguments": (
+        lambda x: x * len(typing.get_type_hints(helper)),
+        lambda: put(helper, "__annotations__", {}),
+    ),
+    "whether an array may be written": (
+        lambda x: x + 1 if NUMBERS.flags.writeable else x,
+        lambda: put(NUMBERS.flags, "writeable", False),
+    ),
     "where a tensor begins": (
         lambda x: x * TENSOR.storage_offset(),
         lambda: mock.patch.dict(globals(), TENSOR=torch.ones(8)[2:4]),
@@ -216,3 +258,8 @@ def test_what_only_the_tensor_of_the_run_can_tell(ask: Callable[[Any], Any]) -> 
     static = d2s.to_static(lambda x: x + ask(TENSOR))
     with pytest.warns(d2s.FallbackWarning, match="D2S101"):
         assert same(static(X), X + ask(TENSOR))
+
+
+def test_a_class_does_not_show_that_it_is_watched() -> None:
+    static = d2s.to_static(lambda x: x * len(vars(Settings)) + ("__getattribute__" in Settings.__dict__))
+    assert same(static(X), X * len(vars(Settings)))
