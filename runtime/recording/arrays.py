@@ -9,13 +9,12 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, ArrayType, Value
-from d2s.runtime.recording.locations import Site, is_own, user_location
+from d2s.runtime.recording.locations import Site, asking_code, is_own, user_location
 from d2s.runtime.recording.regions import RecordAgain
 from d2s.runtime.recording.staged import UnansweredValue
 
@@ -64,7 +63,7 @@ class RunTimeArray(UnansweredValue):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        is_ours = is_own(sys._getframe(1).f_code.co_filename)
+        is_ours = is_own(asking_code().co_filename)
         return RunTimeArray if is_ours else self.relied_on().kind
 
     @property

@@ -7,12 +7,11 @@ the function is recorded again, and forks where the choice is made.
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.ir.program import Value
-from d2s.runtime.recording.locations import Site, is_own
+from d2s.runtime.recording.locations import Site, asking_code, is_own
 from d2s.runtime.recording.regions import RecordAgain
 from d2s.runtime.recording.staged import RunTimeValue
 
@@ -40,7 +39,7 @@ class RunTimeChoice(RunTimeValue):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        if is_own(sys._getframe(1).f_code.co_filename):
+        if is_own(asking_code().co_filename):
             return RunTimeChoice  # the runtime's own tests of types are not the user's
         if len(self.kinds) > 1:
             raise self._used()
