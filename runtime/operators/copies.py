@@ -75,11 +75,6 @@ def _attribute(thing: Any, name: str) -> Any:
     return object.__getattribute__(thing, name)
 
 
-REPLACEMENTS.update(
-    {
-        object.__getattribute__: _attribute,
-        vars: vars_,
-        **{function: _reading(function, _alone) for function in (copy.copy, inspect.getattr_static)},
-        **{function: _reading(function, _and_inside) for function in (copy.deepcopy, pickle.dumps)},
-    }
-)
+REPLACEMENTS.update({object.__getattribute__: _attribute, vars: vars_})
+REPLACEMENTS.update({function: _reading(function, _alone) for function in (copy.copy, inspect.getattr_static)})
+REPLACEMENTS.update({function: _reading(function, _and_inside) for function in (copy.deepcopy, pickle.dumps)})
