@@ -22,6 +22,7 @@ import torch
 from captures import capture_costs
 from cases import IDENTITY, SIZES, Case, Layers, inference, training_step
 from contenders import instances
+from models.networks import EarlyExit
 from rich.progress import track
 from tables import show
 from torch.utils._pytree import tree_leaves
@@ -119,7 +120,7 @@ def measure(case: Case, kind: str, rounds: int) -> dict[str, Any]:
 
 
 def call_costs(rounds: int) -> dict[str, float]:
-    """What calls cost besides the work: an identity function's over eager's, and the guards of a deep module."""
+    """What calls cost besides the work: an identity function's over eager's, and the guards of some modules."""
     row = measure(IDENTITY, "inference", rounds)
     eager = row["seconds"]["eager"]
     found = {
@@ -127,12 +128,26 @@ def call_costs(rounds: int) -> dict[str, float]:
         for name, seconds in row["seconds"].items()
         if name != "eager"
     }
-    deep, x = d2s.to_static(Layers(), full_graph=True), torch.randn(8, 32)
-    deep(x)
-    forward: Any = deep.forward
-    entry = forward.programs[0].inputs_for
-    times = _in_turns({"eager": lambda: None, "guards": lambda: entry(deep, x)}, rounds)
-    return found | {"guards of 100 layers, us": statistics.median(times["guards"]) * 1e6}
+    times = {}
+    for name, (module, x) in _guarded().items():
+        static = d2s.to_static(module, full_graph=True)
+        static(x)
+        times[f"guards of {name}, us"] = _guards(static, x)
+    medians = _in_turns({"eager": lambda: None, **times}, rounds)
+    return found | {name: statistics.median(medians[name]) * 1e6 for name in times}
+
+
+def _guarded() -> dict[str, tuple[Any, torch.Tensor]]:
+    """Modules, each with an input, whose guards are measured."""
+    return {
+        "100 layers": (Layers(), torch.randn(8, 32)),
+        "a transformer of two layers": (EarlyExit(32, 4, 2, 0.3), torch.randn(1, 16, 32)),
+    }
+
+
+def _guards(static: Any, x: torch.Tensor) -> Step:
+    entry = static.forward.programs[0].inputs_for
+    return lambda: entry(static, x)
 
 
 def _check(answer: Any, want: Any) -> None:

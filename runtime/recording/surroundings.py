@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Derived, Setting, is_users_class
+from d2s.runtime.ir.sources import Derived, Item, Setting, is_users_class
 from d2s.runtime.recording.kinds import LOCKS, is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
+from d2s.runtime.recording.places import MISSING
+from d2s.runtime.recording.variables import LOADED_MODULES
 from d2s.runtime.torch_internals.modes import default_devices
 
 _ASKING = ("get_", "is_", "are_", "has_")
@@ -91,3 +93,8 @@ def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:
             note_kinds(reachable, cls, kind)
         elif isinstance(kind, abc.ABCMeta) and (is_users_class(cls) or is_users_class(kind)):
             reachable.add_root(Setting(issubclass, (cls, kind)), issubclass(cls, kind))
+
+
+def note_loaded(reachable: Reachable, name: Any) -> None:
+    """It matters whether a module of this name is loaded."""
+    reachable.add_root(Item(LOADED_MODULES, name), sys.modules.get(name, MISSING))

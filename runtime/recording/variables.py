@@ -30,7 +30,8 @@ _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 # Those of torch's and Python's modules that tests and tools put others in the place of.
 _REPLACED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
-_LOADED_MODULES = Constant(sys.modules, "sys.modules")
+# Whose keys are guarded one by one.
+LOADED_MODULES = Constant(sys.modules, "sys.modules")
 
 Found = Iterator[tuple[Source, Any]]
 
@@ -56,7 +57,7 @@ def globals_of(function: Any) -> Found:
     for name, *attributes in sorted(chains_of_globals(code)):
         yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
     for name in sorted(_imports(code)):
-        source, module = Item(_LOADED_MODULES, name), sys.modules.get(name)
+        source, module = Item(LOADED_MODULES, name), sys.modules.get(name)
         if module is None:
             yield source, MISSING
             continue
@@ -102,11 +103,12 @@ def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> 
 def is_known(module: types.ModuleType, item: Any) -> bool:
     """Whether it is guarded what a module holds: all of a module of the user's, of others what is put in its place.
 
-    Those are functions, and containers, such as `sys.path`. The environment of the process is the user's too.
+    Those are functions, and containers, such as `sys.path`, but for `sys.modules`: all that is imported changes that.
+    The environment of the process is the user's too.
     """
     if is_users_name(module.__name__) or item is os.environ:
         return True
-    return isinstance(item, (*_REPLACED, types.ModuleType, list, dict, set))
+    return isinstance(item, (*_REPLACED, types.ModuleType, list, dict, set)) and item is not sys.modules
 
 
 @cache

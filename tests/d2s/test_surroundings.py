@@ -104,6 +104,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[], Change]]] = {
         imports_what_may_be_there,
         lambda: mock.patch.dict(sys.modules, may_be_there=_module()),
     ),
+    "whether a module is loaded": (
+        lambda x: x + 1 if "may_be_there" in sys.modules else x,
+        lambda: mock.patch.dict(sys.modules, may_be_there=_module()),
+    ),
     "a name that a library has not": (
         lambda x: x + 1 if hasattr(sys, "frozen") else x,
         lambda: mock.patch.object(sys, "frozen", True, create=True),
