@@ -15,7 +15,7 @@ import torch
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.operators.decisions import truth
-from d2s.runtime.operators.shown import quoted, shown
+from d2s.runtime.operators.shown import answered, quoted, shown
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.operators.texts import formatted
@@ -31,18 +31,19 @@ from d2s.runtime.recording.tables import is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
 
-def _cast(kind: type) -> Callable[..., Any]:
+def _cast(kind: type, *names: str) -> Callable[..., Any]:
     def cast(*args: Any, **kwargs: Any) -> Any:
         recorder = recorder_for(*args)
         if recorder is None or kwargs or len(args) != 1:
-            return kind(*args, **kwargs)
+            answer = answered(kind, args[0], *names) if len(args) == 1 else NotImplemented
+            return kind(*args, **kwargs) if answer is NotImplemented else answer
         return args[0] if number_kind(args[0]) is kind else recorder.number_call(kind, args, kind)
 
     return cast
 
 
-int_ = _cast(int)
-float_ = _cast(float)
+int_ = _cast(int, "__int__", "__index__")
+float_ = _cast(float, "__float__", "__index__")
 
 
 def index_(value: Any) -> Any:
@@ -66,6 +67,9 @@ def len_(value: Any) -> Any:
         return value.sizes()[0]
     if is_run_time_text(value):
         return value.recorder.number_call(len, (value,), int)
+    answer = answered(len, value, "__len__")
+    if answer is not NotImplemented:
+        return answer
     if recorder_for(value) is None or not isinstance(value, torch.Tensor) or value.dim() == 0:
         return len(value)
     return value.shape[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from d2s.runtime.ir.sources import Setting
 from d2s.runtime.operators.writes import note_attribute, note_contents
 from d2s.runtime.recording.lifting import LEAVES
 from d2s.runtime.recording.locations import is_left_alone, is_users_function, user_location
+from d2s.runtime.recording.loops import aside
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import tensors_in
@@ -36,18 +39,68 @@ def of_cached(recorder: Recorder, function: Any) -> Callable[..., Any]:
     def cached(*args: Any, **kwargs: Any) -> Any:
         if not all(isinstance(leaf, _FIXED) for leaf in leaves_of((args, kwargs))):
             raise _refused(function, "is given more than numbers and texts")
+        is_users = is_users_function(function.__wrapped__)
+        if is_users and not _remembers(recorder, function, args, kwargs):
+            _refuse_effects(recorder, function, args, kwargs)
         with recorder.suspended(), without_modes():
             answer = function(*args, **kwargs)
         if any(map(is_fake, tensors_in(answer))):
             function.cache_clear()
             raise _refused(function, "reads what the static function has changed")
-        if is_users_function(function.__wrapped__):
+        if is_users:
             key = function, functools._make_key(args, kwargs, typed=True)
             source = recorder.cached_calls.setdefault(key, Setting(functools.partial(function, *args, **kwargs)))
             recorder.reachable.add_root(source, answer)
         return answer
 
     return cached
+
+
+class _Forgotten(BaseException):
+    """A cache calls its function."""
+
+
+def _remembers(recorder: Recorder, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a cache has the answer: a call of its function is stopped before it does anything."""
+    code = function.__wrapped__.__code__
+
+    def stop(frame: types.FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is code:
+            raise _Forgotten
+
+    before = sys.getprofile()
+    with recorder.suspended():
+        sys.setprofile(stop)
+        try:
+            function(*args, **kwargs)
+        except _Forgotten:
+            return False
+        finally:
+            sys.setprofile(before)
+    return True
+
+
+def _refuse_effects(recorder: Recorder, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Go on only if a function with a cache, which has to be called now, writes nothing: that would be done once.
+
+    Raises:
+        CaptureError: it does.
+    """
+    assert recorder.region is not None
+    mark, key = recorder.journal.mark(), ("cache", recorder.next_number)
+    if key in recorder.region.forked:
+        return
+    reads, reached = recorder.reads.copy(), recorder.reachable.roots_and_names()
+    # What it raises, the function itself raises again, which is called next.
+    with aside(recorder, key), contextlib.suppress(Exception, CaptureError):
+        recorder.form_of(function.__wrapped__)(*args, **kwargs)
+    recorder.pending_error = None
+    written = [place for place in recorder.journal.since(mark) if recorder.reachable.source_of(place) is not None]
+    recorder.journal.undo(mark)
+    recorder.reads.restore(reads)
+    recorder.reachable.restore_roots(reached)
+    if written:
+        raise _refused(function, "changes something when it computes one")
 
 
 def of_cached_in_run(recorder: Recorder, function: Any, inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,6 +128,8 @@ def of_cache_method(recorder: Recorder, method: Any) -> Callable[..., Any]:
 
     def called() -> Any:
         if function not in recorder.cached_answers:
+            if is_users_function(function.__wrapped__):
+                raise _refused(function, f"is asked for {method.__name__}()")
             return method()
         if method.__name__ != "cache_clear":
             raise _refused(function, f"is asked for its {method.__name__}")

@@ -15,6 +15,7 @@ from d2s.runtime.ir.sources import ClassEntry, is_users_class
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
+from d2s.runtime.recording.staged import is_unanswered
 from d2s.runtime.torch_internals.calls import replaced
 
 # Those that make a class or an object, or end one; `__init__` is converted where the class is called. All that a
@@ -26,6 +27,9 @@ _OF_CLASSES = ("__init_subclass__", "__class_getitem__")
 _ANSWERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
     ("__bool__", "__contains__", "__instancecheck__", "__subclasscheck__"), bool
 )
+
+# What these answer, Python takes only of its own types.
+_STRICT = frozenset("__int__ __float__ __complex__ __index__ __len__ __str__ __repr__ __format__ __hash__".split())
 
 Converted = Callable[[Recorder, Any], Any]
 
@@ -72,14 +76,22 @@ def _form(recorder: Recorder, converted: Converted, cls: type, name: str) -> Any
 def _recorded(recorder: Recorder, converted: Converted, method: Any, place: ClassEntry | None = None) -> Any:
     """The converted form of a method; `place` is where Python looks it up by itself."""
     kind = None if place is None else _ANSWERS.get(place.name)
+    is_strict = place is not None and place.name in _STRICT
 
-    @functools.wraps(method)
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        if active_recorder() is not recorder:
-            return method(*args, **kwargs)
+    def called(*args: Any, **kwargs: Any) -> Any:
         if place is not None:
             recorder.reachable.add_special_method(place.owner, place.name, method)
         answer = converted(recorder, method)(*args, **kwargs)
         return answer if kind is None or recorder_for(answer) is None else kind(answer)
 
+    @functools.wraps(method)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        if active_recorder() is not recorder:
+            return method(*args, **kwargs)
+        answer: Any = called(*args, **kwargs)
+        if is_strict and is_unanswered(answer):
+            raise answer.needed()
+        return answer
+
+    recorded.d2s_form = called  # type: ignore[attr-defined]
     return recorded

@@ -68,7 +68,25 @@ def quoted(value: Any) -> Any:
 
 def recording_form(recorder: Recorder, method: Any) -> Any:
     """The form of a special method that records what it does; a class in reach has such ones already."""
-    return recorder.convert(method) if is_users_function(method) else method
+    return recorder.convert(method) if is_users_function(method) else getattr(method, "d2s_form", method)
+
+
+def answered(function: Callable[[Any], Any], value: Any, *names: str) -> Any:
+    """`function(value)`, such as `int(value)`, where the first of these special methods is the user's.
+
+    That may answer what is known only at run time. NotImplemented if it is not the user's.
+    """
+    recorder, kind = active_recorder(), type(value)
+    name = next((name for name in names if hasattr(kind, name)), None)
+    if recorder is None or kind in PLAIN or is_staged(value) or name is None:
+        return NotImplemented
+    method = getattr(kind, name)
+    if not is_users_function(inspect.unwrap(method)):
+        return NotImplemented
+    answer = recording_form(recorder, method)(value)
+    if is_staged(answer):
+        return answer
+    return function(type(kind.__name__, (), {name: lambda self: answer})())  # Python checks what was answered
 
 
 def joined(parts: Iterable[Any]) -> Any:

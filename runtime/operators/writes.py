@@ -18,7 +18,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import for_the_user, is_users_function, user_location
 from d2s.runtime.recording.places import CONTAINERS, AttributeLocation, ContentsLocation
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.staged import is_staged, is_unanswered
 from d2s.runtime.recording.structures import is_block
 from d2s.runtime.recording.tags import is_tag
 
@@ -124,7 +124,12 @@ def _items_of(held: Any) -> Iterable[Any]:
 def set_attribute(value: Any, owner: Any, name: str) -> None:
     """`owner.name = value`."""
     note_attribute(owner, name)
-    setattr(owner, name, value)
+    try:
+        setattr(owner, name, value)
+    except TypeError:
+        if is_unanswered(value):  # such as the name of a function
+            raise value.needed() from None
+        raise
 
 
 def set_named(owner: Any, name: str, value: Any) -> None:

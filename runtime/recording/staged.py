@@ -64,6 +64,11 @@ class UnansweredValue(RunTimeValue):
         raise self.needed("a pickle")
 
 
+def is_unanswered(thing: object) -> bool:
+    """Whether code in C can't take a thing for what it stands for; its `needed()` gives what to raise."""
+    return issubclass(type(thing), RunTimeValue) and hasattr(type(thing), "needed")
+
+
 def is_staged(thing: object) -> bool:
     """Whether a value is known only when the program runs."""
     return isinstance(thing, torch.Tensor) or issubclass(type(thing), RunTimeValue)

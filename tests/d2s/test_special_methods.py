@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable
 from typing import Any
@@ -176,3 +177,77 @@ def test_a_new_entry_that_nothing_looks_up_needs_no_program(monkeypatch: pytest.
     monkeypatch.setattr(Base, "unheard_of", 1, raising=False)
     static(X)
     assert len(static.programs) == 1
+
+
+class Counting:
+    """Counts how often it is asked, and answers with that."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def _ask(self, *_: Any) -> Any:
+        self.asked += 1
+        return self.asked
+
+    __int__ = __index__ = __len__ = __hash__ = __abs__ = __round__ = _ask
+
+    def __float__(self):
+        return float(self._ask())
+
+    def __str__(self):
+        return str(self._ask())
+
+    def __format__(self, specification):
+        return f"{self._ask()}{specification}"
+
+
+def asks_for_numbers(counting):
+    return int(counting) + float(counting) + len(counting) + abs(counting) + round(counting)
+
+
+def asks_for_texts(counting):
+    return len(str(counting)) + len(f"{counting}{counting:>}")
+
+
+def sets_a_name(counting):
+    def made():
+        pass
+
+    made.__name__ = "name" + str(counting)
+    return len(made.__name__)
+
+
+@pytest.mark.parametrize(
+    ("ask", "code"),
+    [(asks_for_numbers, ""), (asks_for_texts, ""), (hash, "D2S101"), (sets_a_name, "D2S102")],
+)
+def test_what_special_methods_answer_may_be_known_only_at_run_time(ask: Callable[[Any], Any], code: str) -> None:
+    static_counting, counting = Counting(), Counting()
+    static = d2s.to_static(lambda x: x * ask(static_counting))
+    with pytest.warns(d2s.FallbackWarning, match=code) if code else contextlib.nullcontext():
+        for _ in range(3):
+            assert same(static(X), X * ask(counting))
+            assert static_counting.asked == counting.asked
+
+
+class Wrong:
+    def __len__(self):
+        return -1
+
+    def __float__(self):
+        return "no float"
+
+
+def test_special_methods_that_answer_what_python_does_not_take() -> None:
+    wrong: Any = Wrong()
+
+    def asks(x):
+        texts = []
+        for function in (len, float):
+            try:
+                function(wrong)
+            except (TypeError, ValueError) as error:
+                texts.append(str(error))
+        return x, texts
+
+    assert same(d2s.to_static(asks)(X), asks(X))

@@ -267,3 +267,44 @@ def test_what_only_the_tensor_of_the_run_can_tell(ask: Callable[[Any], Any]) -> 
 def test_a_class_does_not_show_that_it_is_watched() -> None:
     static = d2s.to_static(lambda x: x * len(vars(Settings)) + ("__getattribute__" in Settings.__dict__))
     assert same(static(X), X * len(vars(Settings)))
+
+
+@pytest.mark.parametrize("clears", [False, True])
+def test_a_cached_function_that_writes_does_it_once(clears: bool) -> None:
+    def world() -> tuple[list[int], Callable[[Any], Any]]:
+        calls: list[int] = []
+
+        @functools.lru_cache
+        def counted(size):
+            calls.append(size)
+            return size * 2
+
+        def uses(x):
+            y = x * counted(3) if x.sum() > 0 else x - counted(4)
+            if clears:
+                counted.cache_clear()
+            return y
+
+        return calls, uses
+
+    (calls, static), (eager_calls, eager) = world(), world()
+    static = d2s.to_static(static)
+    with pytest.warns(d2s.FallbackWarning, match="D2S307"):
+        for x in (X, -X, X):
+            assert same(static(x), eager(x))
+            assert calls == eager_calls
+
+
+def test_a_class_that_is_registered_by_the_function() -> None:
+    class Known(abc.ABC):
+        pass
+
+    def registers(x):
+        before = isinstance(SQUARE, Known)
+        Known.register(Square)
+        return x + before
+
+    static = d2s.to_static(registers)
+    with pytest.warns(d2s.FallbackWarning, match="D2S308"):
+        assert same(static(X), X)
+        assert same(static(X), X + 1)
