@@ -95,7 +95,7 @@ def _refuse_effects(recorder: Recorder, function: Any, args: tuple[Any, ...], kw
     with aside(recorder, key), contextlib.suppress(Exception, CaptureError):
         recorder.form_of(function.__wrapped__)(*args, **kwargs)
     recorder.pending_error = None
-    written = [place for place in recorder.journal.since(mark) if recorder.reachable.source_of(place) is not None]
+    written = recorder.reachable.written_since(mark)
     recorder.journal.undo(mark)
     recorder.reads.restore(reads)
     recorder.reachable.restore_roots(reached)

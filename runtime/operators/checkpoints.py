@@ -60,12 +60,12 @@ class _Again:
         reads, reached = recorder.reads.copy(), recorder.reachable.roots_and_names()
         if key in region.forked:
             answer = run()
-            if _any_requires_grad(answer) and self._changed(mark):
+            if _any_requires_grad(answer) and recorder.reachable.written_since(mark):
                 raise _refused("decides by values of tensors, and writes state")
             return answer
         with aside(recorder, key) as block:
             answer = run()
-        changed = self._changed(mark)
+        changed = recorder.reachable.written_since(mark)
         if not _any_requires_grad(answer) or not (changed or self._writes_inputs(block)):
             recorder.block.ops += block.ops
             return answer
@@ -75,11 +75,6 @@ class _Again:
         recorder.unwatched.update(self._names(changed))
         given = (self._function, *self._args)
         return call_as_it_is(recorder, checkpoint, given, self._options, block, answer)
-
-    def _changed(self, mark: int) -> list[Location]:
-        """The places of the user's that were written since a mark."""
-        reachable = self._recorder.reachable
-        return [place for place in self._recorder.journal.since(mark) if reachable.source_of(place) is not None]
 
     def _writes_inputs(self, block: Block) -> bool:
         inputs = {entry.value for entry in self._recorder.inputs}

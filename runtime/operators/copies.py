@@ -14,7 +14,7 @@ from d2s.runtime.operators.unseen import knowing_texts
 from d2s.runtime.recording.lifting import is_watched, parts_of
 from d2s.runtime.recording.locations import for_the_user
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.structures import slots_of
+from d2s.runtime.recording.structures import all_slots_of
 from d2s.runtime.torch_internals.calls import entries_of
 
 
@@ -26,7 +26,7 @@ def _reading(function: Callable[..., Any], found: Callable[[Any], Iterator[Any]]
         recorder = active_recorder()
         if recorder is not None:
             for thing in found(args[0]) if args else ():
-                for name in ("__dict__", *(name for base in type(thing).__mro__ for name in slots_of(base))):
+                for name in ("__dict__", *all_slots_of(type(thing))):
                     recorder.reads.note(thing, name)
         return form(*args, **kwargs)
 

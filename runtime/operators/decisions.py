@@ -165,8 +165,7 @@ def contains(container: Any, item: Any) -> bool:
     if is_asked or (type(container) in KINDS and is_run_time_key(item)):
         members = (functools.partial(_is_or_equals, item, member) for member in container)
         return or_test(False, *members)
-    running = active_recorder()
-    if container is sys.modules and running is not None:
+    if container is sys.modules and (running := active_recorder()) is not None:
         note_loaded(running.reachable, item)
     return item in container
 

@@ -32,8 +32,9 @@ def shown(value: Any) -> Any:
     if is_staged(value):
         return recorder.text_call(str, (value,))
     method: Any = type(value).__str__
-    if is_users_function(inspect.unwrap(method)):
-        return recording_form(recorder, method)(value)
+    form = users_form(recorder, method)
+    if form is not None:
+        return form(value)
     if method is KeyError.__str__ and len(value.args) == 1:
         return quoted(value.args[0])
     if isinstance(value, BaseException) and method is BaseException.__str__:
@@ -55,8 +56,9 @@ def quoted(value: Any) -> Any:
         for name in fields:
             recorder.reads.note(value, name)
         return _call_shown(kind.__qualname__, ((f"{name}=", getattr(value, name)) for name in fields))
-    if is_users_function(inspect.unwrap(method)):
-        return recording_form(recorder, method)(value)
+    form = users_form(recorder, method)
+    if form is not None:
+        return form(value)
     if kind in _BRACKETS:
         return _BRACKETS[kind](value)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -66,8 +68,13 @@ def quoted(value: Any) -> Any:
     return repr(value)
 
 
-def recording_form(recorder: Recorder, method: Any) -> Any:
-    """The form of a special method that records what it does; a class in reach has such ones already."""
+def users_form(recorder: Recorder, method: Any) -> Any:
+    """The form of a special method of the user's that records what it does, None of another's.
+
+    A class in reach has such forms already.
+    """
+    if not is_users_function(inspect.unwrap(method)):
+        return None
     return recorder.convert(method) if is_users_function(method) else getattr(method, "d2s_form", method)
 
 
@@ -80,10 +87,10 @@ def answered(function: Callable[[Any], Any], value: Any, *names: str) -> Any:
     name = next((name for name in names if hasattr(kind, name)), None)
     if recorder is None or kind in PLAIN or is_staged(value) or name is None:
         return NotImplemented
-    method = getattr(kind, name)
-    if not is_users_function(inspect.unwrap(method)):
+    form = users_form(recorder, getattr(kind, name))
+    if form is None:
         return NotImplemented
-    answer = recording_form(recorder, method)(value)
+    answer = form(value)
     if is_staged(answer):
         return answer
     return function(type(kind.__name__, (), {name: lambda self: answer})())  # Python checks what was answered

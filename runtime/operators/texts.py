@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import re
 import string
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from d2s.runtime.operators.shown import PLAIN, joined, quoted, recording_form, shown
+from d2s.runtime.operators.shown import PLAIN, joined, quoted, shown, users_form
 from d2s.runtime.operators.staging import recorder_for
-from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import plain_copy
@@ -37,8 +35,9 @@ def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
     if recorder is None or type(value) in PLAIN:
         return format(value, specification)
     method: Any = type(value).__format__
-    if is_users_function(inspect.unwrap(method)):
-        return recording_form(recorder, method)(value, specification)
+    form = users_form(recorder, method)
+    if form is not None:
+        return form(value, specification)
     if method is object.__format__ and not specification:
         return shown(value)
     return format(value, specification)

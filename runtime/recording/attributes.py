@@ -76,11 +76,12 @@ def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[S
 
     Special methods that are functions are noted when Python calls them.
     """
+    asked = _SPECIAL | names
     made_by = (thing if isinstance(thing, type) else type(thing) for thing in things)
     for cls in dict.fromkeys(base for kind in made_by for one in (kind, type(kind)) for base in one.__mro__):
         if is_users_class(cls):
             own = vars(cls)
-            lacking = Lacks((_SPECIAL | names) - own.keys(), len(own))
+            lacking = Lacks(asked - own.keys(), len(own))
             yield Attribute(Constant(cls, cls.__qualname__), "__dict__"), lacking
             others = {name: item for name, item in own.items() if not isinstance(item, types.FunctionType)}
             yield from ((ClassEntry(cls, name), IsObject(others[name])) for name in sorted(_SPECIAL & others.keys()))

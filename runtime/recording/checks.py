@@ -106,7 +106,7 @@ class IsMissing:
 
 @dataclass(frozen=True)
 class Lacks:
-    """A class that holds nothing itself by any of these names; one that has still `length` entries is believed."""
+    """The dict of a class or module without any of these names; one that has still `length` entries is believed."""
 
     names: frozenset[str]
     length: int | None = None

@@ -181,6 +181,10 @@ class Reachable:
         base = self.find(location.owner)
         return None if base is None else attribute_source(base, location.owner, location.name)
 
+    def written_since(self, mark: int) -> list[Location]:
+        """The places of the user's that the journal has noted since a mark."""
+        return [place for place in self.journal.since(mark) if self.source_of(place) is not None]
+
     def check_read(self, thing: Any, name: str) -> None:
         """Go on only if an attribute that is read leads to no iterator of the user's.
 
@@ -221,9 +225,11 @@ class Reachable:
         queue: deque[tuple[Source, Any, Source | None]] = deque((source, value, None) for source, value in starts)
         while queue:
             source, value, attribute = queue.popleft()
-            if is_value(value) and is_users_class(type(value)):
-                self.add_class(type(value))
-            if is_value(value) or id(value) in self._sources:
+            if is_value(value):
+                if is_users_class(type(value)):
+                    self.add_class(type(value))
+                continue
+            if id(value) in self._sources:
                 continue
             self._sources[id(value)] = source
             self._keep.append(value)

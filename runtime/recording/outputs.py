@@ -34,7 +34,7 @@ from d2s.runtime.recording.places import (
 )
 from d2s.runtime.recording.specs import is_equal, spec_at
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import is_block, maker_of, slots_of
+from d2s.runtime.recording.structures import all_slots_of, is_block, maker_of
 from d2s.runtime.recording.tags import put_tags
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def same(thing: Any) -> Any:
 
 def own_attributes(thing: Any) -> dict[str, Any] | None:
     """What an object has in its own dict and in its slots; None if it can have nothing."""
-    slots = [name for kind in type(thing).__mro__ for name in slots_of(kind) if hasattr(thing, name)]
+    slots = [name for name in all_slots_of(type(thing)) if hasattr(thing, name)]
     own = getattr(thing, "__dict__", None)
     return None if own is None and not slots else {**{name: getattr(thing, name) for name in slots}, **(own or {})}
 
@@ -260,7 +260,7 @@ def remake_object(kind: type, attributes: dict[str, Any], contents: Any) -> Any:
             base.__setitem__(made, key, item)
     elif base is not object:
         (base.update if base is set else base.extend)(made, contents)
-    slots = {name for kind in kind.__mro__ for name in slots_of(kind)}
+    slots = all_slots_of(kind)
     for name, item in attributes.items():
         if name in slots:
             object.__setattr__(made, name, item)

@@ -110,3 +110,8 @@ def slots_of(kind: type) -> list[str]:
     if "__slots__" not in vars(kind):
         return []
     return [name for name, member in vars(kind).items() if isinstance(member, types.MemberDescriptorType)]
+
+
+def all_slots_of(kind: type) -> list[str]:
+    """The names of the slots that a class and its bases give an object."""
+    return [name for base in kind.__mro__ for name in slots_of(base)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy
@@ -15,10 +15,11 @@ from d2s.runtime.ir.sources import Attribute, Derived, Setting, Source, is_users
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.variables import Found
 
-_OF_FUNCTIONS = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__type_params__")
-# What functions of Python's look at of these.
-_ASKED_BY = dict.fromkeys(("get_type_hints", "get_annotations", "signature"), "__annotations__")
-_OF_CLASSES = ("__name__", "__qualname__", "__bases__", "__mro__", "__annotations__")
+# By a name in the code: the attribute that is asked for; some functions of Python's ask for one themselves.
+_ASKED_BY = dict.fromkeys(("get_type_hints", "get_annotations", "signature", "__annotations__"), "__annotations__")
+_OF_BOTH = {"__name__": "__name__", "__qualname__": "__qualname__", **_ASKED_BY}
+_OF_FUNCTIONS = {**_OF_BOTH, **{name: name for name in ("__module__", "__doc__", "__type_params__")}}
+_OF_CLASSES = {**_OF_BOTH, **{name: name for name in ("__bases__", "__mro__")}}
 
 
 def _precision() -> str:
@@ -46,14 +47,13 @@ _OF_TENSORS: dict[str, Callable[[Any], Any]] = {
 
 def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
     """What an object tells by these names, which are those in the code."""
-    names |= {_ASKED_BY[name] for name in names & _ASKED_BY.keys()}
     if isinstance(thing, torch.Tensor):
         for name in sorted(names & _OF_TENSORS.keys()):
             yield Derived(source, _OF_TENSORS[name]), _OF_TENSORS[name](thing)
     elif is_users_function(thing):
-        yield from _attributes(source, thing, names.intersection(_OF_FUNCTIONS))
+        yield from _attributes(source, thing, {_OF_FUNCTIONS[name] for name in names & _OF_FUNCTIONS.keys()})
     elif isinstance(thing, type) and is_users_class(thing):
-        yield from _attributes(source, thing, names.intersection(_OF_CLASSES))
+        yield from _attributes(source, thing, {_OF_CLASSES[name] for name in names & _OF_CLASSES.keys()})
     elif isinstance(thing, functools._lru_cache_wrapper):
         yield from _attributes(source, thing, names & vars(thing).keys())
     elif isinstance(thing, numpy.ndarray) and "flags" in names:
@@ -62,7 +62,7 @@ def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
         yield Setting(_precision), _precision()
 
 
-def _attributes(source: Source, thing: Any, names: frozenset[str]) -> Found:
+def _attributes(source: Source, thing: Any, names: Collection[str]) -> Found:
     for name in sorted(names):
         if hasattr(thing, name):
             yield Attribute(source, name), getattr(thing, name)

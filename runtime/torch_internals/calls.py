@@ -63,8 +63,10 @@ def replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
     """Another attribute in place of that of a class or module, meanwhile, not asking a metaclass."""
     is_asked = isinstance(owner, type) and isinstance(type(owner).__setattr__, types.FunctionType)
     put, drop = (type.__setattr__, type.__delattr__) if is_asked else (setattr, delattr)
-    original = tuple(vars(owner)[one] for one in (name,) if one in vars(owner))
-    is_first = isinstance(owner, type) and _stood_in_for.setdefault((owner, name), original) is original
+    original = (vars(owner)[name],) if name in vars(owner) else ()
+    is_first = isinstance(owner, type) and (owner, name) not in _stood_in_for
+    if is_first:
+        _stood_in_for[owner, name] = original
     put(owner, name, new)
     try:
         yield
