@@ -17,6 +17,7 @@ import torch
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import Value, leaves_of
 from d2s.runtime.recording.staged import UnansweredValue
+from d2s.runtime.torch_internals.fakes import rounds
 
 
 class RunTimeNumber(UnansweredValue):
@@ -121,7 +122,8 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
     "ceil": math.ceil,
 }
 # Of ints only, and only these: torch's algebra reorders sums of floats.
-_SYMBOLIC = frozenset({"add", "sub", "mul", "floordiv", "mod", *_COMPARISONS})
+_ROUNDING = frozenset({"floordiv", "mod"})
+_SYMBOLIC = frozenset({"add", "sub", "mul", *_ROUNDING, *_COMPARISONS})
 # Methods of Python's own numbers that give one, or a text. Others of its public names ask for what is not known.
 _METHODS = frozenset({"bit_length", "bit_count", "conjugate", "is_integer", "hex"})
 _PARTS = frozenset({"real", "imag", "numerator", "denominator"})
@@ -141,6 +143,8 @@ def _node_of(name: str, left: Any, right: Any, kinds: tuple[type, type]) -> Any:
     """The symbolic node of an operation on ints, None where there is none."""
     if name not in _SYMBOLIC or set(kinds) != {int}:
         return None
+    if name in _ROUNDING and (rounds(left) or rounds(right)):
+        return None  # Torch's algebra takes seconds for a remainder of a remainder.
     plain = getattr(torch.SymInt, f"__{name}__")(torch.SymInt(_int_node(left, right)), _plain(right))
     return getattr(plain, "node", None)
 

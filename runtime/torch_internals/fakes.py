@@ -21,6 +21,7 @@ from torch.fx.experimental.symbolic_shapes import (
     ShapeEnv,
     statically_known_true,
 )
+from torch.utils._sympy.functions import FloorDiv, Mod, PythonMod
 
 from d2s.runtime.torch_internals.calls import replaced
 from d2s.runtime.torch_internals.modes import without_recording
@@ -144,6 +145,11 @@ def symbolic_kind(thing: object) -> type | None:
     """int, float or bool for one of torch's symbolic numbers, None for anything else."""
     kinds = {torch.SymInt: int, torch.SymFloat: float, torch.SymBool: bool}
     return kinds.get(type(thing))
+
+
+def rounds(number: object) -> bool:
+    """Whether a quotient or a remainder is part of the expression of a symbolic number."""
+    return isinstance(number, torch.SymInt) and number.node.expr.has(FloorDiv, Mod, PythonMod)
 
 
 def known_shape(tensor: torch.Tensor) -> tuple[int | None, ...]:
