@@ -6,17 +6,20 @@ What it does with others is watched: `net.py` tells if it calls one, and the sna
 from __future__ import annotations
 
 import builtins
+import io
 import re
 import types
 from collections.abc import Callable
 from typing import Any
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import map_tree
 from d2s.runtime.ir.sources import is_users_name
 from d2s.runtime.operators.texts import members
 from d2s.runtime.recording.locations import (
     for_the_user,
     is_left_alone,
+    is_of_ops,
     is_rewritten,
     is_users_function,
     package_of,
@@ -45,8 +48,12 @@ def taking_callbacks(recorder: Recorder, function: Any, form: Callable[..., Any]
 
     @for_the_user
     def called(*args: Any, **kwargs: Any) -> Any:
-        callbacks = [leaf for leaf in members([args, kwargs]) if _is_callback(leaf)]
-        if not callbacks:
+        given = members([args, kwargs])
+        if any(issubclass(type(leaf), io.IOBase) for leaf in given):
+            reason = f"{function.__name__}() is given a file or the like, which it may read or write"
+            raise CaptureError("D2S308", reason, "call it before the static function or after")
+        callbacks = [leaf for leaf in given if _is_callback(leaf)]
+        if not callbacks and not _is_watched(function):
             return form(*args, **kwargs)
         if _calls_at_once(function):
             args, kwargs = map_tree(lambda leaf: _rewritten(recorder, leaf), (args, kwargs))
@@ -57,6 +64,25 @@ def taking_callbacks(recorder: Recorder, function: Any, form: Callable[..., Any]
             return form(*args, **kwargs)
 
     return called
+
+
+def watched(recorder: Recorder, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The form of what is written in Python and not rewritten."""
+
+    @for_the_user
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with noticing_call(recorder):
+            return function(*args, **kwargs)
+
+    return called
+
+
+def _is_watched(function: Any) -> bool:
+    """Whether to watch what a function or class that is not rewritten calls: all in Python but torch's own."""
+    function = _function_of(function)
+    if isinstance(function, type):
+        return package_of(function) not in ("torch", "d2s")
+    return isinstance(function, types.FunctionType) and not is_of_ops(function.__code__)
 
 
 def _rewritten(recorder: Recorder, leaf: Any) -> Any:

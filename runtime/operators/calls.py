@@ -6,9 +6,7 @@ import functools
 import inspect
 import logging
 import threading
-import time
 import types
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,19 +27,26 @@ from d2s.runtime.operators.caches import (
     of_cached_in_run,
     recording_cached_properties,
 )
-from d2s.runtime.operators.callbacks import is_unwritten, taking_callbacks
+from d2s.runtime.operators.callbacks import is_unwritten, taking_callbacks, watched
 from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
-from d2s.runtime.operators.outside import is_outside
 from d2s.runtime.operators.shown import shown
 from d2s.runtime.operators.texts import format_text, is_simple, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.lifting import is_of_python
-from d2s.runtime.recording.locations import is_left_alone, is_own, is_users_function, package_of, user_location
+from d2s.runtime.recording.locations import (
+    is_left_alone,
+    is_of_ops,
+    is_rewritten,
+    is_users_function,
+    package_of,
+    user_location,
+)
+from d2s.runtime.recording.outside import EFFECTS, LOGGING, is_outside
 from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -52,9 +57,7 @@ from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 # The hooks of all modules: torch keeps them in globals of its own.
 _OF_ALL_MODULES = vars(torch.nn.modules.module)
 GLOBAL_HOOKS = [Global(_OF_ALL_MODULES, name) for name in GLOBAL_HOOK_TABLES]
-_LOGGING = frozenset("debug info warning warn error critical exception log".split())
 _DISTRIBUTED = ("torch.nn.parallel.distributed", "torch.distributed.")
-_EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in _LOGGING)})
 
 
 class _Eager(threading.local):
@@ -120,7 +123,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
             return of_context(recorder, function)
         if isinstance(owner, type) and function == type.__call__.__get__(owner):
             return _made_by_parts(recorder, owner)  # what a metaclass hands on
-        if function in _EFFECTS:
+        if function in EFFECTS:
             return _effect(recorder, function)
         return REPLACEMENTS.get(function) or _left(function, of_c)
     if isinstance(function, type):
@@ -130,7 +133,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
     if isinstance(function, types.MethodType):
         if function in REPLACEMENTS:  # such as `random.random`
             return REPLACEMENTS[function]
-        if isinstance(function.__self__, logging.Logger) and function.__name__ in _LOGGING:
+        if isinstance(function.__self__, logging.Logger) and function.__name__ in LOGGING:
             return _effect(recorder, function)
         if isinstance(function.__self__, ExitStack):
             return functools.partial(_keeping_converted, recorder, function)
@@ -151,8 +154,8 @@ def _of_users_object(recorder: Recorder, thing: Any) -> Any:
     method = class_entry(type(thing), "__call__", None)
     if is_users_function(method):
         return types.MethodType(converted(recorder, method), thing)
-    is_recorded = isinstance(method, types.FunctionType) and is_own(method.__code__.co_filename)
-    return thing if is_recorded else _left(thing)
+    is_recorded = isinstance(method, types.FunctionType) and is_of_ops(method.__code__)
+    return thing if is_recorded else _left(thing, functools.partial(watched, recorder))
 
 
 def _left(function: Any, form: Callable[[Any], Any] = lambda function: function) -> Any:
@@ -180,7 +183,12 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
 def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:
     """A method of an `ExitStack`, which keeps functions and will call them."""
     note_contents(method.__self__._exit_callbacks)  # type: ignore[attr-defined]
-    return method(*(converted(recorder, arg) if callable(arg) else arg for arg in args), **kwargs)
+    return method(*(converted(recorder, arg) if _is_kept_to_call(arg) else arg for arg in args), **kwargs)
+
+
+def _is_kept_to_call(arg: Any) -> bool:
+    """Whether a stack keeps an argument to call it: of a manager it calls a method."""
+    return callable(arg) and class_entry(type(arg), "__exit__", None) is None
 
 
 def _of_cached(recorder: Recorder, function: Any) -> Any:
@@ -211,7 +219,7 @@ def _of_text(recorder: Recorder, method: Any) -> Callable[..., Any]:
 def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any:
     if function in REPLACEMENTS:
         return REPLACEMENTS[function]
-    if function in _EFFECTS:
+    if function in EFFECTS:
         return _effect(recorder, function)
     if is_left_alone(function.__code__):
         return _left(_around_converted(recorder, function))
@@ -219,6 +227,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     form = _rewritten(recorder, function)
     if form is function:
         recorder.reachable.add_globals(function)  # its other variables may be of this run
+        form = function if is_rewritten(function.__code__) else watched(recorder, function)
     else:
         recorder.reachable.add_function(function)
     note_stores(recorder, function)

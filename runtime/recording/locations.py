@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import sys
@@ -40,9 +41,14 @@ def _inside(code: types.CodeType, name: str) -> types.CodeType:
     return next(one for one in found if one.co_name == name)
 
 
-# Functions of the standard library that call what users have decorated: converted too.
+_OF_DATACLASSES = (
+    "fields is_dataclass _is_dataclass_instance asdict _asdict_inner astuple _astuple_inner replace".split()
+)
+# Functions of the standard library that call what users have decorated, or the special methods of their objects:
+# converted too.
 _DECORATING = frozenset(
     {
+        *(vars(dataclasses)[name].__code__ for name in _OF_DATACLASSES if name in vars(dataclasses)),
         _inside(functools.singledispatch.__code__, "wrapper"),
         _inside(functools.singledispatchmethod.__get__.__code__, "_method"),
         _inside(functools.partialmethod._make_unbound_method.__code__, "_method"),  # type: ignore[attr-defined]
@@ -100,6 +106,11 @@ def asking_code() -> types.CodeType:
 def is_own(filename: str) -> bool:
     """Whether a file is one of ours."""
     return filename.startswith(tuple(OWN_FOLDERS))
+
+
+def is_of_ops(code: types.CodeType) -> bool:
+    """Whether code is torch's or ours: what it does is recorded."""
+    return is_own(code.co_filename) or code.co_filename.startswith(TORCH_FOLDER)
 
 
 def is_left_alone(code: types.CodeType) -> bool:

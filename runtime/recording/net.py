@@ -6,17 +6,19 @@ From Python 3.12 on, Python tells of each function that starts; there each code 
 
 from __future__ import annotations
 
+import linecache
 import logging
 import sys
 import types
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, Location
-from d2s.runtime.recording.locations import is_of_libraries, is_rewritten
+from d2s.runtime.recording.locations import is_of_libraries, is_of_ops, is_rewritten
+from d2s.runtime.recording.outside import EFFECTS, LOGGING, is_outside
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 # What torch and d2s are made of: their code runs for these, and knows nothing of the user's.
 _HELPERS = ("sympy", "mpmath", "networkx", "jinja2", "typing_extensions", "_distutils_hack", "gast", "astor")
 _MODULE = "<module>"
-# Modules that call handlers and hooks of the process, or run modules when they are imported.
-_OCCASIONS = ("<frozen importlib", logging.__file__, warnings.__file__, weakref.__file__)
+# What libraries call for themselves: they warn, log, and keep things by their ids.
+_OF_THEMSELVES = frozenset({id, warnings.warn, logging.info})
+_OF_LOGGERS = frozenset(vars(logging.Logger)[name].__code__ for name in LOGGING)
+# Modules that call handlers and hooks of the process, run modules when they are imported, or look for source.
+_OCCASIONS = ("<frozen importlib", linecache.__file__, logging.__file__, warnings.__file__, weakref.__file__)
 
 
 def is_unseen(code: types.CodeType, variables: dict[str, Any]) -> bool:
@@ -66,20 +71,47 @@ def noticing(recorder: Recorder) -> Iterator[None]:
 
 @contextmanager
 def noticing_call(recorder: Recorder) -> Iterator[None]:
-    """The same for one call that may call something of the user's; before 3.12 only those are watched."""
-    if sys.version_info >= (3, 12) or sys.getprofile() is not None:
+    """The same for one call of code that is not rewritten; what that does to the world is refused before it is done.
+
+    Before 3.12 only during such calls code of the user's is noticed.
+    """
+    if sys.getprofile() is not None:
         yield
         return
 
-    def started(frame: types.FrameType, event: str, _: Any) -> None:
-        if event == "call":
+    def started(frame: types.FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and not is_of_ops(frame.f_code):
+            _refuse_effect(recorder, frame, called)
+        elif event == "call" and sys.version_info < (3, 12):
             tell(recorder, frame)
+        if event == "call" and frame.f_code in _OF_LOGGERS:
+            _refuse_effect(recorder, frame.f_back, logging.info)
 
     sys.setprofile(started)
     try:
         yield
     finally:
         sys.setprofile(None)
+
+
+def _refuse_effect(recorder: Recorder, caller: types.FrameType | None, called: Any) -> None:
+    """Go on only if a function that code which is not rewritten calls does nothing to the world and asks it nothing.
+
+    Raises:
+        CaptureError: it does.
+    """
+    if not recorder.is_at_work() or recorder.runs_as_it_is or caller is None:
+        return
+    if _is_among(called, _OF_THEMSELVES) and is_of_libraries(caller.f_code):
+        return
+    if (_is_among(called, EFFECTS) or is_outside(called)) and not _is_aside(caller):
+        recorder.raise_pending()  # of the user's code that calls it
+        reason = f"{caller.f_code.co_qualname}, which is not rewritten, calls {called.__name__}()"
+        raise recorder.pending(CaptureError("D2S308", reason, "call it before the static function or after"))
+
+
+def _is_among(called: Any, functions: Collection[Any]) -> bool:
+    return any(called is function for function in functions)  # it may have no hash
 
 
 def tell(recorder: Recorder, frame: types.FrameType) -> bool:

@@ -9,9 +9,12 @@ import abc
 import builtins
 import datetime
 import io
+import logging
 import os
 import pathlib
 import random
+import time
+import warnings
 from typing import Any
 
 import torch
@@ -30,6 +33,9 @@ _CLASSES: tuple[tuple[type, type], ...] = (
     (random.Random, object),
     (torch.Generator, object),
 )
+# What is called for what it does to the world, and can be called again by a program. Of a logger the methods.
+LOGGING = frozenset("debug info warning warn error critical exception log".split())
+EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in LOGGING)})
 _NOW = frozenset("now utcnow today".split())
 _SINGLE = builtins.open, builtins.input, builtins.id
 
