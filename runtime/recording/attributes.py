@@ -21,7 +21,7 @@ from d2s.runtime.ir.sources import (
     users_metaclass,
 )
 from d2s.runtime.recording.checks import Check, IsObject, Lacks
-from d2s.runtime.recording.lifting import attribute_source
+from d2s.runtime.recording.lifting import answers_itself, attribute_source
 from d2s.runtime.recording.places import IN_C, MISSING, Slot
 from d2s.runtime.recording.variables import Found
 
@@ -112,7 +112,8 @@ def _of_descriptor(source: Source, thing: Any, owner: type, name: str) -> Found:
     if isinstance(descriptor, IN_C):
         read = Slot(descriptor)
         held = read(thing)
-        yield Derived(source, read) if held is MISSING else Attribute(source, name), held
+        is_plain = held is not MISSING and not answers_itself(type(thing))
+        yield Attribute(source, name) if is_plain else Derived(source, read), held
 
 
 def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Found:
@@ -120,7 +121,7 @@ def _of_class(source: Source, thing: Any, owner: type | None, name: str) -> Foun
     of_class = MISSING if owner is None else vars(owner)[name]
     if owner is not None and not _can_be_replaced(owner, name):
         return
-    if owner is not None and not hasattr(of_class, "__get__"):
+    if owner is not None and not hasattr(of_class, "__get__") and not answers_itself(type(thing)):
         yield Attribute(source, name), of_class
         return
     if hasattr(thing, "__dict__"):

@@ -37,6 +37,7 @@ from d2s.runtime.recording.locations import is_rewritten, user_location
 from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location
 from d2s.runtime.recording.structures import can_change
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
+from d2s.runtime.torch_internals.calls import entries_of
 
 # What a program takes as it is.
 LEAVES = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
@@ -260,9 +261,11 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
         yield from ((Member(source, "", name), item) for name, item in own.items() if name not in TABLES)
     else:
         yield from kind.parts(source, value) if kind is not None else ()
-        yield from ((Attribute(source, name), item) for name, item in own.items())
-    of_class = class_data(type(value))
-    yield from ((Attribute(source, name), item) for name, item in of_class.items() if name not in own)
+        yield from ((attribute_source(source, value, name), item) for name, item in own.items())
+    of_class, hides = class_data(type(value)), answers_itself(type(value))
+    for name, item in of_class.items():
+        if name not in own:
+            yield (ClassEntry(type(value), name) if hides else Attribute(source, name)), item
 
 
 def is_iterator(value: Any) -> bool:
@@ -324,7 +327,17 @@ def attribute_source(base: Source, owner: Any, name: str) -> Source:
         for table in TABLES:
             if name in own.get(table, {}):
                 return Member(base, table, name)
+    elif answers_itself(type(owner)) and name in attributes_of(owner):
+        return Member(base, "", name)
     return Attribute(base, name)
+
+
+def answers_itself(cls: type) -> bool:
+    """Whether a class has a `__getattribute__` of the user's: what that answers need not be what an object holds."""
+    if cls.__getattribute__ is object.__getattribute__:
+        return False
+    holders = (base for base in cls.__mro__ if "__getattribute__" in vars(base) and is_users_class(base))
+    return any("__getattribute__" in entries_of(base) for base in holders)
 
 
 def role_of(tensor: torch.Tensor, source: Source | None) -> Role:

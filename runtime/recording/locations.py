@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import functools
@@ -63,6 +64,7 @@ _DECORATING = frozenset(
 # keys: that place, and the name of the part.
 Site = tuple[Any, int | str]
 
+_ABC = abc.ABCMeta.__instancecheck__.__code__.co_filename  # it asks an object for its class
 _ignored: list[str] = []
 # By id: a function inside that was left as it was is equal to that of the original.
 _rewritten: dict[int, types.CodeType] = {}
@@ -97,7 +99,7 @@ def for_the_user(function: Any) -> Any:
 def asking_code() -> types.CodeType:
     """The code that called what called this, or on behalf of which that was called."""
     frame: Any = sys._getframe(2)
-    while frame.f_code in _for_the_user:
+    while frame.f_code in _for_the_user or frame.f_code.co_filename == _ABC:
         frame = frame.f_back
     return frame.f_code
 

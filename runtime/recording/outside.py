@@ -48,7 +48,7 @@ def is_outside(function: Any) -> bool:
     if isinstance(owner, abc.ABCMeta) and name == "register":
         return True
     for cls, computing in _CLASSES:
-        if isinstance(owner, cls):
+        if issubclass(type(owner), cls):  # `isinstance` would ask it for its class
             return not hasattr(computing, name)
     if any(function is computing for computing in _COMPUTE):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.recording.lifting import Reachable, is_watched
-from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own
+from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own, is_users_function
 from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
 from d2s.runtime.torch_internals.calls import replaced
 
@@ -30,6 +29,7 @@ class Reads:
     def __init__(self, reachable: Reachable) -> None:
         # By id: the object, and the names.
         self._names: dict[int, tuple[Any, set[str]]] = {}
+        self._is_asking = False
         self._reachable = reachable
         self._journal = reachable.journal
 
@@ -62,36 +62,52 @@ class Reads:
                 self._reachable.add_root(source, self._journal.first(location))
 
     @contextmanager
-    def noting(self, is_at_work: Callable[[], bool]) -> Iterator[None]:
-        """Note every attribute that code which is not ours looks up meanwhile, in objects of the classes in reach."""
+    def noting(self, is_at_work: Callable[[], bool], form_of: Callable[[Any], Any]) -> Iterator[None]:
+        """Note every attribute that code which is not ours looks up meanwhile, in objects of the classes in reach.
+
+        What the user's code looks up by a `__getattribute__` of the user's runs the form of it that is recorded.
+        """
         with ExitStack() as stack:
 
             def watch(cls: type) -> None:
                 usual = cls.__getattribute__
                 if getattr(usual, "d2s_notes", False) or not is_watched(cls):
                     return
-                stack.enter_context(replaced(cls, "__getattribute__", self._noting(usual, is_at_work)))
+                stack.enter_context(replaced(cls, "__getattribute__", self._noting(usual, is_at_work, form_of)))
 
             stack.enter_context(replaced(torch.Tensor, "__getattr__", self._noting_absent(is_at_work)))
             watch(torch.nn.Module)
             stack.enter_context(self._reachable.telling_of_classes(watch))
             yield
 
-    def _noting(self, usual: Any, is_at_work: Callable[[], bool]) -> Any:
+    def _noting(self, usual: Any, is_at_work: Callable[[], bool], form_of: Callable[[Any], Any]) -> Any:
         """A `__getattribute__` that notes what it is asked for; one of the user's may look at anything."""
-        is_users = isinstance(usual, types.FunctionType)
+        is_users = is_users_function(usual)
 
         def noting(thing: Any, name: str) -> Any:
             code = asking_code()
-            if code not in _ACCESSORS and not is_own(code.co_filename) and is_at_work():
-                self.note_location(AttributeLocation(thing, name))
-                if is_users:
-                    self.note(thing, "__dict__")
-                self._reachable.check_read(thing, name)
-            return usual(thing, name)
+            if self._is_asking or code in _ACCESSORS or not is_at_work():
+                return usual(thing, name)
+            if is_own(code.co_filename):
+                return self._asked(usual, thing, name) if is_users else usual(thing, name)
+            self.note_location(AttributeLocation(thing, name))
+            self._reachable.check_read(thing, name)
+            if not is_users:
+                return usual(thing, name)
+            self.note(thing, "__dict__")
+            self._reachable.add_special_method(type(thing), "__getattribute__", usual)
+            return form_of(usual)(thing, name)
 
         noting.d2s_notes = True  # type: ignore[attr-defined]
         return noting
+
+    def _asked(self, usual: Any, thing: Any, name: str) -> Any:
+        """What code of ours asks a `__getattribute__` of the user's for: nothing of that is recorded."""
+        self._is_asking = True
+        try:
+            return usual(thing, name)
+        finally:
+            self._is_asking = False
 
     def _noting_absent(self, is_at_work: Callable[[], bool]) -> Any:
         """A `__getattr__` of tensors, which have none: it notes what users look for and have not put there."""

@@ -228,7 +228,7 @@ class Recorder(TorchFunctionMode):
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)
             stack.enter_context(self)
-            stack.enter_context(self.reads.noting(self.is_at_work))
+            stack.enter_context(self.reads.noting(self.is_at_work, lambda function: self.form_of(function)))
             stack.enter_context(watching_autocast(self._autocast.append, self._autocast.pop))
             stack.enter_context(noticing(self))
             self._install_counters()
