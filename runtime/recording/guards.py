@@ -83,7 +83,7 @@ class _Finder:
         self.program = program
         self.inputs: dict[Source, Input] = {entry.source: entry for entry in found_again}
         self.asked_for_grad = recorder.asked_for_grad
-        self.reads = recorder.reads
+        self.reads, self.reachable = recorder.reads, recorder.reachable
         self.roots = dict.fromkeys(recorder.reachable.roots())
         self.names = frozenset(recorder.reachable.names)
         self.told_apart = recorder.told_apart | _written_classes(program, arguments)
@@ -95,7 +95,7 @@ class _Finder:
         seen: dict[int, Any] = {}  # whose insides are on their way
         starts = dict.fromkeys([*self.roots, *(prefix for source in self.inputs for prefix in prefixes(source))])
         queue = deque((source, _read(source, arguments)) for source in starts)
-        while queue:
+        while queue or self._is_left(queue, seen):
             source, thing = queue.popleft()
             if source in found:
                 continue
@@ -112,6 +112,15 @@ class _Finder:
         names = self.names.union(*map(self.reads.of, seen.values()))
         more = (Guard(source, check) for source, check in unextended(seen.values(), names))
         return [*found.values(), *more, *self._distinct(list(first.values())), *self._functions(found)]
+
+    def _is_left(self, queue: deque[tuple[Source, Any]], seen: Collection[int]) -> bool:
+        """Whether attributes were looked up in things that no other look-up leads to, such as descriptors."""
+        for thing in self.reads.things():
+            source = self.reachable.find(thing)
+            if source is not None and source not in self.roots and id(thing) not in seen:
+                self.roots[source] = None
+                queue.append((source, thing))
+        return bool(queue)
 
     def _functions(self, found: Collection[Source]) -> Iterator[Guard]:
         """That torch's functions that the program calls are those that have their names: also such as torch calls."""

@@ -22,10 +22,12 @@ from d2s.runtime.ir.sources import (
     Attribute,
     Cell,
     ClassEntry,
+    Derived,
     Global,
     Member,
     Source,
     attributes_of,
+    class_entry,
     is_users_class,
     owner_of,
     users_metaclass,
@@ -34,8 +36,8 @@ from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
 from d2s.runtime.recording.locations import is_rewritten, user_location
-from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location
-from d2s.runtime.recording.structures import can_change
+from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location, Slot
+from d2s.runtime.recording.structures import all_slots_of, can_change
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
 from d2s.runtime.torch_internals.calls import entries_of
 
@@ -251,10 +253,14 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
         yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
         if users_metaclass(value) is not None:
             yield Attribute(source, "__class__"), type(value)
+        yield from _of_class(value)
         return
+    own = attributes_of(value)
+    if isinstance(value, torch.Tensor):
+        yield from ((Attribute(source, name), item) for name, item in own.items())
     if isinstance(value, _NOT_LOOKED_INTO) or not is_looked_into(type(value)):
         return
-    own, kind = attributes_of(value), kind_of(value)
+    kind = kind_of(value)
     if isinstance(value, torch.nn.Module):
         for table in TABLES:
             yield from ((Member(source, table, name), item) for name, item in own.get(table, {}).items())
@@ -262,10 +268,30 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     else:
         yield from kind.parts(source, value) if kind is not None else ()
         yield from ((attribute_source(source, value, name), item) for name, item in own.items())
-    of_class, hides = class_data(type(value)), answers_itself(type(value))
-    for name, item in of_class.items():
+    yield from _parts_by_class(source, value, own)
+
+
+def _parts_by_class(source: Source, value: Any, own: dict[str, Any]) -> Iterator[tuple[Source, Any]]:
+    """What an object has in slots, and what its class has that may hold state."""
+    cls = type(value)
+    hides = answers_itself(cls)
+    for name in all_slots_of(cls):
+        read = Slot(class_entry(owner_of(cls, name), name))
+        held = read(value) if isinstance(read.descriptor, types.MemberDescriptorType) else MISSING
+        if held is not MISSING:
+            yield (Derived(source, read) if hides else Attribute(source, name)), held
+    for name, item in class_data(cls).items():
         if name not in own:
-            yield (ClassEntry(type(value), name) if hides else Attribute(source, name)), item
+            yield (ClassEntry(cls, name) if hides else Attribute(source, name)), item
+    yield from _of_class(cls)
+
+
+def _of_class(cls: type) -> Iterator[tuple[Source, Any]]:
+    """What a class of the user's holds beside data that may hold state: descriptors, functions with attributes."""
+    for base in cls.__mro__ if is_users_class(cls) else ():
+        for name, item in entries_of(base).items() if is_users_class(base) else ():
+            if vars(item) if isinstance(item, types.FunctionType) else is_of_python(type(item)):
+                yield ClassEntry(base, name), item
 
 
 def is_iterator(value: Any) -> bool:

@@ -37,6 +37,10 @@ class Reads:
         """The names looked up in an object; `__dict__` is among them if all of it was asked for."""
         return self._names[id(thing)][1] if id(thing) in self._names else set()
 
+    def things(self) -> list[Any]:
+        """The objects in which attributes were looked up."""
+        return [thing for thing, _ in self._names.values()]
+
     def copy(self) -> dict[int, tuple[Any, set[str]]]:
         """What was looked up so far, for `restore`."""
         return {key: (thing, set(names)) for key, (thing, names) in self._names.items()}
