@@ -12,6 +12,7 @@ from d2s.runtime.operators import draws as _draws  # noqa: F401 (it registers it
 from d2s.runtime.operators import extremes as _extremes  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators import functional as _functional  # noqa: F401 (so does it)
 from d2s.runtime.operators import higher_order as _higher_order  # noqa: F401 (so does it)
+from d2s.runtime.operators import imports as _imports  # noqa: F401 (so does it)
 from d2s.runtime.operators import mapped as _mapped  # noqa: F401 (so does it)
 from d2s.runtime.operators import orders as _orders  # noqa: F401 (so does it)
 from d2s.runtime.operators import overrides as _overrides  # noqa: F401 (so does it)

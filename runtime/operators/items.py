@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,6 +21,7 @@ from d2s.runtime.recording.places import ContentsLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.surroundings import note_loaded
 from d2s.runtime.recording.tables import KINDS, is_run_time_key, is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -53,6 +55,8 @@ def _brings_keys(arg: Any) -> bool:
 def get_item(owner: Any, key: Any) -> Any:
     """`owner[key]`."""
     recorder = recorder_for(key)
+    if owner is sys.modules and (running := active_recorder()) is not None:
+        note_loaded(running.reachable, key)
     if recorder is None or is_staged(owner):
         return _made_if_missing(owner, key) if issubclass(type(owner), defaultdict) else owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:

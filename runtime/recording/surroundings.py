@@ -19,7 +19,7 @@ from d2s.runtime.recording.kinds import LOCKS, is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
 from d2s.runtime.recording.places import MISSING
-from d2s.runtime.recording.variables import LOADED_MODULES
+from d2s.runtime.recording.variables import LOADED_MODULES, named_of
 from d2s.runtime.torch_internals.modes import default_devices
 
 _ASKING = ("get_", "is_", "are_", "has_")
@@ -96,5 +96,9 @@ def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:
 
 
 def note_loaded(reachable: Reachable, name: Any) -> None:
-    """It matters whether a module of this name is loaded."""
-    reachable.add_root(Item(LOADED_MODULES, name), sys.modules.get(name, MISSING))
+    """It matters whether a module of this name is loaded, and what it holds by the names in the code."""
+    source, module = Item(LOADED_MODULES, name), sys.modules.get(name, MISSING)
+    reachable.add_root(source, module)
+    if isinstance(module, types.ModuleType):
+        for path, item in named_of(source, module, reachable.names):
+            reachable.add_root(path, item)

@@ -57,9 +57,9 @@ def globals_of(function: Any) -> Found:
     for name, *attributes in sorted(chains_of_globals(code)):
         yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
     for name in sorted(_imports(code)):
-        source, module = Item(LOADED_MODULES, name), sys.modules.get(name)
-        if module is None:
-            yield source, MISSING
+        source, module = Item(LOADED_MODULES, name), sys.modules.get(name, MISSING)
+        yield source, module
+        if not isinstance(module, types.ModuleType):
             continue
         yield from named_of(source, module, names_in(code))
         if not is_users_name(name):

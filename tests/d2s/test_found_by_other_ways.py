@@ -1,0 +1,162 @@
+"""State that no plain attribute leads to: in slots, on tensors, methods and descriptors, in modules found by name."""
+
+import dataclasses
+import importlib
+import sys
+import types
+
+import pytest
+import torch
+from compare import same
+
+import d2s
+
+
+class Box:
+    def __init__(self, n):
+        self.n = n
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    items: list
+    box: Box
+
+
+class Counting:
+    """A descriptor that keeps something in itself."""
+
+    sets = 0
+
+    def __get__(self, thing, cls):
+        return thing.kept
+
+    def __set__(self, thing, value):
+        self.sets += 1
+        thing.kept = value
+
+
+def counted(function):
+    def wrapper(*args):
+        wrapper.calls += 1
+        return function(*args)
+
+    wrapper.calls = 0
+    return wrapper
+
+
+class Model:
+    def __init__(self):
+        self.slotted = Slotted([], Box(1))
+        self.tensor = torch.ones(2)
+        self.tensor.items, self.tensor.box = [], Box(1)
+
+
+def slots(model, x):
+    model.slotted.items.append(1)
+    return x * len(model.slotted.items) * model.slotted.box.n
+
+
+def on_tensors(model, x):
+    model.tensor.items.append(1)
+    return x * len(model.tensor.items) * model.tensor.box.n
+
+
+def change_boxes(model):
+    model.slotted.box.n = model.tensor.box.n = 5
+
+
+def change_holders(model):
+    model.slotted.box = model.tensor.box = Box(7)
+
+
+def method_and_descriptor():
+    class Local:
+        value = Counting()
+
+        @counted
+        def method(self, x):
+            Local.method.asked = getattr(Local.method, "asked", 0) + 1
+            self.value = x
+            return x * Local.method.calls
+
+    thing = Local()
+    return thing.method, lambda: (Local.method.calls, Local.method.asked, vars(Local)["value"].sets)
+
+
+@pytest.mark.parametrize("function", [slots, on_tensors])
+def test_in_objects(function):
+    found = []
+    for static in (False, True):
+        model = Model()
+
+        def bound(x, model=model):
+            return function(model, x)
+
+        thing = d2s.to_static(bound, full_graph=True) if static else bound
+        answers = [thing(torch.ones(2)), thing(torch.ones(2))]
+        for change in (change_boxes, change_holders):
+            change(model)
+            answers.append(thing(torch.ones(2)))
+        found.append((answers, model.slotted.items, model.tensor.items))
+    assert same(found[0], found[1])
+    assert not torch.equal(found[0][0][2], found[0][0][3])
+
+
+def test_in_a_class():
+    found = []
+    for static in (False, True):
+        method, state = method_and_descriptor()
+        function = lambda x, method=method: method(x)  # noqa: E731
+        thing = d2s.to_static(function, full_graph=True) if static else function
+        found.append(([thing(torch.ones(2)) for _ in range(3)], state()))
+    assert same(found[0], found[1])
+    assert found[0][1] == (3, 3, 3)
+
+
+def by_item(x):
+    module = sys.modules["d2s_test_module"]
+    return _used(module, x)
+
+
+def by_get(x):
+    return _used(sys.modules.get("d2s_test_module"), x)
+
+
+def by_name(x):
+    return _used(importlib.import_module("d2s_test_module"), x)
+
+
+def by_statement(x):
+    import d2s_test_module
+
+    d2s_test_module.log.append(1)
+    d2s_test_module.k += 1
+    return x * d2s_test_module.k * d2s_test_module.box.n
+
+
+def _used(module, x):
+    module.log.append(1)
+    module.k += 1
+    return x * module.k * module.box.n
+
+
+def _module():
+    module = types.ModuleType("d2s_test_module")
+    module.__file__, module.log, module.k, module.box = __file__, [], 1, Box(1)
+    return module
+
+
+@pytest.mark.parametrize("function", [by_item, by_get, by_name, by_statement])
+def test_modules_found_by_name(function, monkeypatch):
+    found = []
+    for thing in (function, d2s.to_static(function, full_graph=True)):
+        first, second = _module(), _module()
+        monkeypatch.setitem(sys.modules, "d2s_test_module", first)
+        answers = [thing(torch.ones(2)), thing(torch.ones(2))]
+        first.box.n = 5
+        answers.append(thing(torch.ones(2)))
+        monkeypatch.setitem(sys.modules, "d2s_test_module", second)
+        answers.append(thing(torch.ones(2)))
+        found.append((answers, first.log, first.k, second.log, second.k))
+    assert same(found[0], found[1])
