@@ -176,8 +176,9 @@ def _encode_check(source: Source, check: Check) -> dict[str, Any]:
             return {"equals": encode_tree(value)}
         case IsObject(thing):
             return {"is": encode_tree(thing)}
-        case IsTensor(cls, kind, strides, leaf, has_grad):
-            known = {"leaf": leaf, "has_grad": has_grad, "strides": None if strides is None else list(strides)}
+        case IsTensor(cls, kind, strides, leaf, has_grad, of_leaf):
+            known: dict[str, Any] = {"of_leaf": True} if of_leaf else {}
+            known |= {"leaf": leaf, "has_grad": has_grad, "strides": None if strides is None else list(strides)}
             return {"tensor": encode_type(kind), "class": _saved_class(source, cls), **known}
         case HasForm(cls, length, keys):
             listed = None if keys is None else [encode_tree(key) for key in keys]
@@ -241,4 +242,5 @@ def _decode_tensor(fields: Fields) -> IsTensor:
         None if strides is None else tuple(strides),
         fields.get("leaf", bool),
         fields.optional("has_grad", bool),
+        bool(fields.optional("of_leaf", bool)),
     )

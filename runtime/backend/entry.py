@@ -48,7 +48,7 @@ from d2s.runtime.recording.recorder import type_of
 from d2s.runtime.recording.structures import contents_of
 from d2s.runtime.recording.words import in_words
 from d2s.runtime.torch_internals.calls import tensor_check
-from d2s.runtime.torch_internals.effects import storage_key
+from d2s.runtime.torch_internals.effects import is_view_of_leaf, storage_key
 from d2s.runtime.torch_internals.modes import AUTOCAST_DEVICES, any_autocast
 
 # Given the arguments in order: the inputs of the program, or None if it is not for these arguments.
@@ -269,6 +269,8 @@ class _Printer:
             self._require(f"{name}.is_contiguous()")
         if check.type.requires_grad and check.cls is not torch.nn.Parameter:  # others are leaves
             self._require(f"{name}.is_leaf is {check.leaf}")
+            if not check.leaf:
+                self._require(f"{self._constant(is_view_of_leaf)}({name}) is {check.of_leaf}")
         if check.has_grad is not None:
             self._require(f"({name}.grad is not None) is {check.has_grad}")
 

@@ -141,7 +141,7 @@ class Executable:
             failure = error
         # What is raised from here on is raised outside of our handlers, so that it has no context of ours.
         if failure is not None:
-            if self._in_eager is not None and not _is_raised(failure) and self._has_done_nothing(failure):
+            if self._in_eager is not None and not _is_raised(failure) and self._has_done_nothing(failure, inputs):
                 self.failures += 1
                 return self._in_eager(arguments)
             self._add_place(failure)
@@ -153,7 +153,7 @@ class Executable:
             self._write(writes, values, arguments)
         return answer
 
-    def _has_done_nothing(self, failure: Exception) -> bool:
+    def _has_done_nothing(self, failure: Exception, inputs: Sequence[Any]) -> bool:
         """Whether nothing that the program did before it failed can be seen from outside."""
         seen, loops = self._visible_lines, self.compiled.loops
         if not seen:
@@ -163,7 +163,11 @@ class Executable:
         around = next((start for start, end in loops if start <= first <= end), None)
         if line is None or (around is not None and line >= around):
             return False
-        return line < first or (line == first and not self.compiled.calls[first].effects.ordered)
+        if line == first:
+            # Torch refuses to write a tensor of the inference mode when it has written it.
+            is_done = any(isinstance(thing, torch.Tensor) and thing.is_inference() for thing in inputs)
+            return not is_done and not self.compiled.calls[first].effects.ordered
+        return line < first
 
     @cached_property
     def _visible_lines(self) -> list[int]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from d2s.runtime.ir.joins import joined_values
 from d2s.runtime.ir.program import (
-    Block,
     Call,
     Op,
     Program,
@@ -97,16 +96,10 @@ def visible_calls(program: Program) -> list[Call]:
         if isinstance(op, Call)
         and (
             op.effects.random
-            or (op.effects.ordered and not _only_raises(block, op))
+            or op.effects.ordered
             or any(memory.share(value, other) for value in op.effects.writes for other in written)
         )
     ]
-
-
-def _only_raises(block: Block, call: Call) -> bool:
-    """Whether this is a call that the program makes only to raise what it raises."""
-    at = block.ops.index(call)
-    return call.result is None and isinstance(block.terminator, Raise) and at >= len(block.ops) - 2
 
 
 def _is_known(kind: ValueType) -> bool:

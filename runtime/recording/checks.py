@@ -44,7 +44,7 @@ class IsTensor:
     """A tensor like this one: its class, type, strides and device, and whether it is a leaf of the gradients' graph.
 
     `strides` is None if they may be any; `has_grad` is whether it has a gradient already, None where the function
-    does not ask.
+    does not ask. A view of a leaf can't be written in place.
     """
 
     cls: type
@@ -52,6 +52,7 @@ class IsTensor:
     strides: tuple[int, ...] | None
     leaf: bool
     has_grad: bool | None = None
+    of_leaf: bool = False
 
     def example(self) -> torch.Tensor:
         """A tensor like this one, with anything in it."""

@@ -7,6 +7,7 @@ import re
 import traceback
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, Unwinding, failing_call
@@ -35,18 +36,20 @@ _FOR_THE_USER = (
 
 def record_exception(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
     """The value of an exception that leaves the function; `tree` gives what its parts are in the program."""
-    error, call = as_in_eager(error), failing_call(error)
-    if call is not None:
-        recorder.emit(call)
-        error = D2SError(f"the program was captured for a call that raises {type(error).__name__}, and it did not")
-    return _value_of(recorder, error, tree)
+    return _value_of(recorder, as_in_eager(error), tree)
 
 
 def _value_of(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tree]) -> Value:
     """The value of an exception, and of those that are linked to it."""
-    attributes = {name: tree(item) for name, item in attributes_of(error).items()}
-    args = tuple(map(tree, error.args))
-    value = _emitted(recorder, error, remake_exception, (type(error), args, attributes))
+    call = failing_call(error)
+    if call is not None:
+        value = recorder.fresh(PythonType(type(error)))
+        args = (type(error), call.target, *call.args)
+        effects = call.effects if _writes(call) else PURE
+        recorder.emit(replace(call, target=raised_by, args=args, result=value, effects=effects))
+    else:
+        attributes = {name: tree(item) for name, item in attributes_of(error).items()}
+        value = _emitted(recorder, error, remake_exception, (type(error), tuple(map(tree, error.args)), attributes))
     cause, context, suppresses = error.__cause__, error.__context__, error.__suppress_context__
     if isinstance(context, Unwinding):
         context = None
@@ -61,6 +64,26 @@ def _emitted(recorder: Recorder, error: BaseException, target: Any, args: tuple[
     value = recorder.fresh(PythonType(type(error)))
     recorder.emit(Call(target, args, {}, value, PURE, recorder.modes(), line_of_raise(error)))
     return value
+
+
+def _writes(call: Call) -> bool:
+    """Whether a call that fails writes what it is given where it does not."""
+    name = getattr(call.target, "__name__", "")
+    is_in_place = name.endswith("_") and (not name.endswith("__") or name.startswith(("__i", "__set")))
+    return is_in_place or "out" in call.kwargs
+
+
+def raised_by(kind: type[Exception], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Exception:
+    """What a call of torch's raises.
+
+    Raises:
+        D2SError: nothing.
+    """
+    try:
+        function(*args, **kwargs)
+    except kind as error:
+        return error
+    raise D2SError(f"the program was captured for a call that raises {kind.__name__}, and it did not")
 
 
 def chain_exception(

@@ -54,6 +54,7 @@ from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.tellings import told
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
+from d2s.runtime.torch_internals.effects import is_view_of_leaf
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -179,7 +180,8 @@ class _Finder:
         kind = TensorType(tensor.dtype, entry.value.type.shape, tensor.device, tensor.requires_grad)
         is_open = None in kind.shape or tensor.layout is not torch.strided
         has_grad = tensor.grad is not None if id(tensor) in self.asked_for_grad else None
-        return IsTensor(type(tensor), kind, None if is_open else tensor.stride(), tensor.is_leaf, has_grad)
+        strides = None if is_open else tensor.stride()
+        return IsTensor(type(tensor), kind, strides, tensor.is_leaf, has_grad, is_view_of_leaf(tensor))
 
     def _inside(self, source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
         """What is in an object that its check says nothing of."""

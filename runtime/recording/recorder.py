@@ -636,6 +636,7 @@ class Recorder(TorchFunctionMode):
             return self.array_call(func, tuple(args), kwargs)
         key, assumed = self.next_number, self.world.assumed
         self.inferring, self.runs_as_it_is = True, opaque
+        failed: Exception | None = None
         try:
             inferred = infer(self.world, self._watch, func, fake_args, fake_kwargs, self._equal_sizes.get(key))
         except UnknownLengthError:
@@ -650,9 +651,11 @@ class Recorder(TorchFunctionMode):
             true = None if opaque else true_error(func, fake_args, fake_kwargs, error)
             if true is None or (true is error and isinstance(error, UNSUPPORTED)):
                 raise not_recorded(error) from error
-            raise self.error_of_users(true, func, tuple(args), kwargs) from None
+            failed = self.error_of_users(true, func, tuple(args), kwargs)
         finally:
             self.inferring = self.runs_as_it_is = False
+        if failed is not None:
+            raise failed  # its context is what the user's code handles, and not the error of the fakes
         if self.world.assumed != assumed and key not in self._equal_sizes:
             self._equal_sizes[key] = [self.world.labels(tensor) for tensor in inferred.tensors]
             raise SizesAssumed
@@ -696,6 +699,7 @@ class Recorder(TorchFunctionMode):
     ) -> Exception:
         """What a call raises at each run. If it leaves the function, the program makes this very call."""
         mark_as_users(error, self._call(func, args, kwargs, None, ORDERED))
+        error.__context__ = None
         return error
 
     def array_call(

@@ -71,3 +71,8 @@ def _drops_nothing(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
 def version(tensor: torch.Tensor) -> int:
     """How often a tensor was written, 0 where that is not counted."""
     return 0 if tensor.is_inference() else tensor._version
+
+
+def is_view_of_leaf(tensor: torch.Tensor) -> bool:
+    """Whether a tensor that requires a gradient is a view of a leaf that does."""
+    return tensor.requires_grad and tensor._is_view() and tensor._base.is_leaf and tensor._base.requires_grad
