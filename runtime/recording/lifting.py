@@ -290,7 +290,7 @@ def _of_class(cls: type) -> Iterator[tuple[Source, Any]]:
     """What a class of the user's holds beside data that may hold state: descriptors, functions with attributes."""
     for base in cls.__mro__ if is_users_class(cls) else ():
         for name, item in entries_of(base).items() if is_users_class(base) else ():
-            if vars(item) if isinstance(item, types.FunctionType) else is_of_python(type(item)):
+            if vars(item) if isinstance(item, types.FunctionType) else is_users_descriptor(item):
                 yield ClassEntry(base, name), item
 
 
@@ -330,9 +330,12 @@ def is_of_python(cls: type) -> bool:
 
 def descriptors_of(cls: type) -> list[Any]:
     """The descriptors of the user's own kinds in a class of the user's."""
-    if not is_users_class(cls):
-        return []
-    return [item for item in vars(cls).values() if hasattr(item, "__get__") and is_of_python(type(item))]
+    return list(filter(is_users_descriptor, vars(cls).values())) if is_users_class(cls) else []
+
+
+def is_users_descriptor(item: Any) -> bool:
+    """Whether an entry of a class is a descriptor that is written in Python: it may hold state."""
+    return hasattr(item, "__get__") and is_of_python(type(item))
 
 
 def class_data(cls: type) -> dict[str, Any]:
