@@ -248,6 +248,9 @@ class _Printer:
             missing = self._constant(MISSING)
             found = f"{self._constant(class_entry)}({self._constant(source.owner)}, {source.name!r}, {missing})"
             self._require(f"{found} is {missing}")
+        elif isinstance(source, ContextValue):
+            missing = self._constant(MISSING)
+            self._require(f"{self._constant(source.variable)}.get({missing}) is {missing}")
         elif isinstance(source, Global):
             self._require(f"{source.name!r} not in {self._constant(source.namespace)}")
         elif isinstance(source, Item):

@@ -174,10 +174,15 @@ def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
     """A function that is called for what it does to the world: the program calls it at each run."""
 
     def recorded(*args: Any, **kwargs: Any) -> None:
-        given = (arg if is_simple(arg) else shown(arg) for arg in args)
+        given = (arg if is_simple(arg) or _is_category(arg) else shown(arg) for arg in args)
         recorder.emit_call(function, tuple(given), kwargs, None, ORDERED)
 
     return recorded
+
+
+def _is_category(arg: Any) -> bool:
+    """Whether this is a warning, or a class of warnings."""
+    return isinstance(arg, Warning) or (isinstance(arg, type) and issubclass(arg, Warning))
 
 
 def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:

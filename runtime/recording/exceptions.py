@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import RUNTIME_FOLDER, CaptureError, D2SError, Unwinding, failing_call
+from d2s.runtime.ir.names import is_in_place
 from d2s.runtime.ir.program import PURE, Call, PythonType, Tree, Value
 from d2s.runtime.recording.locations import (
     TORCH_FOLDER,
@@ -68,9 +69,8 @@ def _emitted(recorder: Recorder, error: BaseException, target: Any, args: tuple[
 
 def _writes(call: Call) -> bool:
     """Whether a call that fails writes what it is given where it does not."""
-    name = getattr(call.target, "__name__", "")
-    is_in_place = name.endswith("_") and (not name.endswith("__") or name.startswith(("__i", "__set")))
-    return is_in_place or "out" in call.kwargs
+    is_written = is_in_place(call.target) or call.target.__name__.startswith(("__i", "__set"))
+    return is_written or "out" in call.kwargs
 
 
 def raised_by(kind: type[Exception], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Exception:

@@ -18,7 +18,7 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.ir.sources import Source
+from d2s.runtime.ir.sources import ContextValue, Source
 from d2s.runtime.recording.closures import check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.gradients import GradientLocation
@@ -193,6 +193,8 @@ class Outputs:
             after = location.read()
             if isinstance(location, ContextLocation):
                 _check_reset(location, before, after)
+                if location.owner in self.recorder.left_contexts:
+                    self.recorder.reachable.add_root(ContextValue(location.owner), before)
                 continue
             source = self.recorder.reachable.source_of(location)
             was, now = spec_at(location, before), spec_at(location, after)

@@ -194,12 +194,15 @@ class ModuleLocation(NamespaceLocation):
 
 
 class ContextLocation(Location):
-    """What a context variable holds, or its default."""
+    """What a context variable holds, or its default; MISSING where it has neither."""
 
     owner: ContextVar[Any]
 
     def read(self) -> Any:
-        return self.owner.get()
+        try:
+            return self.owner.get()
+        except LookupError:
+            return MISSING
 
     def write(self, value: Any) -> None:
         self.owner.set(value)

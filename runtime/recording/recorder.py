@@ -8,6 +8,7 @@ import types
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -162,6 +163,7 @@ class Recorder(TorchFunctionMode):
         self.block = Block()
         self.facts = Facts()
         self.handlers: list[Handler] = []  # those around this point
+        self.left_contexts: set[ContextVar[Any]] = set()  # which were set, and not reset
         self.asked_for_grad: set[int] = set()
         self.asks_of: set[str] = set()
         # The names of places that only code which is not recorded may read and write.
