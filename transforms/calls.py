@@ -13,11 +13,9 @@ import gast
 
 from d2s.transforms.context import OPERATORS, Context
 from d2s.transforms.scopes import MethodsOnly
+from d2s.transforms.supers import is_bare_super
 from d2s.transforms.tails import is_tail_call
 from d2s.transforms.templates import expression
-
-# Looks at the names of the function that it stands in.
-_LEFT_ALONE = frozenset({"super"})
 
 
 def transform(node: Any, context: Context) -> Any:
@@ -46,7 +44,7 @@ class _Calls(MethodsOnly):
     def visit_Call(self, node: Any) -> Any:
         self.generic_visit(node)
         function = node.func
-        if is_operator(function) or (isinstance(function, gast.Name) and function.id in _LEFT_ALONE):
+        if is_operator(function) or is_bare_super(node):
             return node
         name = "tail_call" if is_tail_call(node) else "call"
         node.func = expression(f"operators.{name}(function)", node, operators=OPERATORS, function=function)

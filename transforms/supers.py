@@ -25,12 +25,13 @@ def _transform_function(function: Any) -> Any:
     if not parameters:
         return function
     for node in walk_own(function.body, (*FUNCTIONS, gast.ClassDef)):
-        if _is_bare_super(node):
+        if is_bare_super(node):
             first = expression("first", node, first=parameters[0].id)
             node.args = [expression("__class__", node), first]
     return function
 
 
-def _is_bare_super(node: Any) -> bool:
+def is_bare_super(node: Any) -> bool:
+    """Whether this is `super()`, which looks at the names of the function that it stands in."""
     named = isinstance(node, gast.Call) and isinstance(node.func, gast.Name) and node.func.id == "super"
     return named and not (node.args or node.keywords)

@@ -18,6 +18,7 @@ from d2s.runtime.operators import orders as _orders  # noqa: F401 (so does it)
 from d2s.runtime.operators import overrides as _overrides  # noqa: F401 (so does it)
 from d2s.runtime.operators import searching as _searching  # noqa: F401 (so does it)
 from d2s.runtime.operators import shapes as _shapes  # noqa: F401 (so does it)
+from d2s.runtime.operators import supers as _supers  # noqa: F401 (so does it)
 from d2s.runtime.operators.builtins import display
 from d2s.runtime.operators.calls import call
 from d2s.runtime.operators.comprehensions import generated, listed

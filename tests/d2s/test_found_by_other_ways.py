@@ -160,3 +160,50 @@ def test_modules_found_by_name(function, monkeypatch):
         answers.append(thing(torch.ones(2)))
         found.append((answers, first.log, first.k, second.log, second.k))
     assert same(found[0], found[1])
+
+
+def _family():
+    class Base:
+        rate = 1
+
+        @property
+        def part(self):
+            return 3
+
+        @classmethod
+        def made(cls):
+            return 2
+
+        def step(self, x):
+            return x * 2
+
+    class Derived(Base):
+        rate = 5
+
+        def step(self, x):
+            return super().step(x) + super(Derived, self).part + super().made() * super().rate
+
+    return Base, Derived
+
+
+CHANGES = {
+    "step": lambda self, x: x * 10,
+    "part": property(lambda self: 30),
+    "made": classmethod(lambda cls: 20),
+    "rate": 9,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_super_finds(name):
+    found = []
+    for static in (False, True):
+        base, derived = _family()
+        thing = derived()
+        function = lambda x, thing=thing: thing.step(x)  # noqa: E731
+        function = d2s.to_static(function, full_graph=True) if static else function
+        answers = [function(torch.ones(2))]
+        setattr(base, name, CHANGES[name])
+        found.append([*answers, function(torch.ones(2))])
+    assert same(found[0], found[1])
+    assert not torch.equal(found[0][0], found[0][1])
