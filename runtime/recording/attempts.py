@@ -107,6 +107,10 @@ _may_raise(torch.linalg.LinAlgError, _has_values, [getattr(torch.linalg, name) f
 _may_raise(torch.linalg.LinAlgError, _has_values, _of_torch("cholesky inverse"))
 
 
+# What fits one tensor to sizes.
+_FITTED = frozenset("view reshape expand unflatten split split_with_sizes narrow select repeat squeeze fold".split())
+
+
 @dataclass(frozen=True)
 class Handler:
     """What is around a piece of code: `caught()` tells which classes it catches.
@@ -128,6 +132,15 @@ def failure_of(call: Call, handlers: Iterable[Handler]) -> Failure | None:
     if found is None or not found[1](call) or isinstance(call.result, tuple | list):  # an attempt has one result
         return None
     return found[0] if any(handler.minds(found[0]) for handler in handlers) else None
+
+
+def may_not_fit(call: Call, handlers: Iterable[Handler]) -> bool:
+    """Whether a call makes a tensor of others of open sizes, which may not fit, and one of these would see that."""
+    operands = [value for value in values_in((call.args, call.kwargs)) if isinstance(value.type, TensorType)]
+    is_fitted = len(operands) > 1 or getattr(call.target, "__name__", "") in _FITTED
+    makes = any(isinstance(value.type, TensorType) for value in values_in(call.result))
+    minds = any(handler.minds(kind) for handler in handlers for kind in (RuntimeError, IndexError, ValueError))
+    return is_fitted and makes and minds and _of_open_size(call)
 
 
 def emit_attempt(recorder: Recorder, call: Call, kind: Failure) -> None:

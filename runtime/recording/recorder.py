@@ -40,7 +40,7 @@ from d2s.runtime.ir.program import (
 )
 from d2s.runtime.ir.sources import Argument, Constant, Setting, Source, read
 from d2s.runtime.recording.arrays import MadeArrays, RunTimeArray, is_run_time_array
-from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of
+from d2s.runtime.recording.attempts import Handler, emit_attempt, failure_of, may_not_fit
 from d2s.runtime.recording.branches import call_for_either
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic, is_part_of_arguments, location_of, with_parts
@@ -163,6 +163,7 @@ class Recorder(TorchFunctionMode):
         self.block = Block()
         self.facts = Facts()
         self.handlers: list[Handler] = []  # those around this point
+        self._has_effects = False  # whether something was done that a failing run can't take back
         self.left_contexts: set[ContextVar[Any]] = set()  # which were set, and not reset
         self.asked_for_grad: set[int] = set()
         self.asks_of: set[str] = set()
@@ -327,6 +328,10 @@ class Recorder(TorchFunctionMode):
         """Add a call of objects that stand for values."""
         call = self._call(target, args, kwargs, result, effects)
         failure = failure_of(call, self.handlers)
+        if failure is None and self._has_effects and may_not_fit(call, self.handlers):
+            reason = f"{target.__name__} may fail for some sizes, and the code around it would see that"
+            raise CaptureError("D2S105", reason, "give it tensors of known sizes", call.location)
+        self._has_effects |= bool(effects.random or effects.ordered or effects.writes)
         if failure is None:
             self.emit(call)
         else:

@@ -65,6 +65,22 @@ def test_what_was_done_stays_done_once(function):
     assert found[0][2].tolist() == [3, 3]
 
 
+def fits_or_not(x, y):
+    KEPT["total"].add_(1)
+    try:
+        return x + y
+    except RuntimeError:
+        return KEPT["total"].clone()
+
+
+def test_a_handler_around_a_call_of_open_sizes():
+    found = []
+    for thing in (fits_or_not, d2s.to_static(fits_or_not, full_graph=True)):
+        KEPT["total"].zero_()
+        found.append([thing(torch.ones(2), torch.ones(size)) for size in (2, 3, 1, 4, 2)])
+    assert same(found[0], found[1])
+
+
 def _inference():
     with torch.inference_mode():
         return torch.ones(2)
