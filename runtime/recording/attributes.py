@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,6 +21,7 @@ from d2s.runtime.ir.sources import (
 )
 from d2s.runtime.recording.checks import Check, IsObject, Lacks
 from d2s.runtime.recording.lifting import answers_itself, attribute_source
+from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.places import IN_C, MISSING, Slot
 from d2s.runtime.recording.variables import Found
 
@@ -74,7 +74,7 @@ _SPECIAL = frozenset(
 def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[Source, Check]]:
     """Checks of the users' classes among these objects, and of theirs: no new special methods, nor these names.
 
-    Special methods that are functions are noted when Python calls them.
+    Special methods that are functions of the user's are noted when Python calls them.
     """
     asked = _SPECIAL | names
     made_by = (thing if isinstance(thing, type) else type(thing) for thing in things)
@@ -83,7 +83,7 @@ def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[S
             own = vars(cls)
             lacking = Lacks(asked - own.keys(), len(own))
             yield Attribute(Constant(cls, cls.__qualname__), "__dict__"), lacking
-            others = {name: item for name, item in own.items() if not isinstance(item, types.FunctionType)}
+            others = {name: item for name, item in own.items() if not is_users_function(item)}
             yield from ((ClassEntry(cls, name), IsObject(others[name])) for name in sorted(_SPECIAL & others.keys()))
 
 

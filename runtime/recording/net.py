@@ -115,14 +115,18 @@ def _is_among(called: Any, functions: Collection[Any]) -> bool:
 
 
 def tell(recorder: Recorder, frame: types.FrameType) -> bool:
-    """Tell the recorder of a function that starts; whether that may matter at another time, if it does not now."""
+    """Whether it may matter at another time that a function starts, if it does not now.
+
+    Raises:
+        CaptureError: it is one of the user's, and is called by what is recorded. It has done nothing yet.
+    """
     code = frame.f_code
     if not is_unseen(code, frame.f_globals):
         return False
     if recorder.is_at_work() and not recorder.runs_as_it_is and not _is_aside(frame):
         place = Location(code.co_filename, code.co_firstlineno)
         reason = f"{code.co_qualname} is called by code that is not rewritten, so that a program would not call it"
-        recorder.pending(CaptureError("D2S311", reason, "call it from your own code", place))
+        raise recorder.pending(CaptureError("D2S311", reason, "call it from your own code", place))
     return True
 
 

@@ -2,6 +2,7 @@
 
 import contextvars
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from compare import same
 
 import d2s
 
-KEPT = {"log": [], "total": torch.zeros(2)}
+KEPT: dict[str, Any] = {"log": [], "total": torch.zeros(2)}
 
 
 def of_other_sizes(x):
@@ -34,7 +35,7 @@ def in_a_branch(x):
 
 def in_a_handler(x):
     try:
-        return {}["a"]
+        return KEPT["nothing"]
     except KeyError:
         KEPT["total"].add_(1)
         return x @ torch.ones(9)
@@ -113,7 +114,7 @@ def asks_for_what_is_not_set(x, variable):
 def test_a_context_variable_that_is_not_set():
     found = []
     for thing in (asks_for_what_is_not_set, d2s.to_static(asks_for_what_is_not_set, full_graph=True)):
-        variable = contextvars.ContextVar("variable")
+        variable: contextvars.ContextVar[float] = contextvars.ContextVar("variable")
 
         def calls(thing=thing, variable=variable):
             answers = [thing(torch.ones(2), variable), thing(torch.ones(2), variable)]

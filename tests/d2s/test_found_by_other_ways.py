@@ -38,10 +38,10 @@ class Counting:
 
 def counted(function):
     def wrapper(*args):
-        wrapper.calls += 1
+        wrapper.calls += 1  # type: ignore[attr-defined]
         return function(*args)
 
-    wrapper.calls = 0
+    wrapper.calls = 0  # type: ignore[attr-defined]
     return wrapper
 
 
@@ -128,7 +128,7 @@ def by_name(x):
 
 
 def by_statement(x):
-    import d2s_test_module
+    import d2s_test_module  # type: ignore[import-not-found]
 
     d2s_test_module.log.append(1)
     d2s_test_module.k += 1
@@ -143,7 +143,7 @@ def _used(module, x):
 
 def _module():
     module = types.ModuleType("d2s_test_module")
-    module.__file__, module.log, module.k, module.box = __file__, [], 1, Box(1)
+    vars(module).update(__file__=__file__, log=[], k=1, box=Box(1))
     return module
 
 
@@ -154,11 +154,11 @@ def test_modules_found_by_name(function, monkeypatch):
         first, second = _module(), _module()
         monkeypatch.setitem(sys.modules, "d2s_test_module", first)
         answers = [thing(torch.ones(2)), thing(torch.ones(2))]
-        first.box.n = 5
+        vars(first)["box"].n = 5
         answers.append(thing(torch.ones(2)))
         monkeypatch.setitem(sys.modules, "d2s_test_module", second)
         answers.append(thing(torch.ones(2)))
-        found.append((answers, first.log, first.k, second.log, second.k))
+        found.append((answers, *([vars(module)[name] for name in ("log", "k")] for module in (first, second))))
     assert same(found[0], found[1])
 
 
