@@ -13,6 +13,7 @@ from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.texts import is_run_time_text
+from d2s.runtime.torch_internals.calls import entries_of
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
@@ -145,7 +146,8 @@ def _fields_shown(kind: type) -> list[str] | None:
     """The names of the fields in the text that `dataclasses` makes for a class, None where it does not."""
     owner = next(base for base in kind.__mro__ if "__repr__" in vars(base))
     parameters = vars(owner).get("__dataclass_params__")
-    made = hasattr(vars(owner)["__repr__"], "__wrapped__")  # it guards its own against recursion by a wrapper
+    code = getattr(entries_of(owner).get("__repr__"), "__code__", None)
+    made = code is not None and code.co_filename == dataclasses.__file__  # its guard against recursion
     if parameters is None or not parameters.repr or not made:
         return None
     return [field.name for field in dataclasses.fields(owner) if field.repr]

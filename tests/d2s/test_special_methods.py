@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import enum
 from collections.abc import Callable
 from typing import Any
@@ -251,3 +252,17 @@ def test_special_methods_that_answer_what_python_does_not_take() -> None:
         return x, texts
 
     assert same(d2s.to_static(asks)(X), asks(X))
+
+
+def test_another_text_of_a_dataclass():
+    @dataclasses.dataclass
+    class Settings:
+        scale: int = 1
+
+    def shows(x, settings):
+        return x, repr(settings), f"{settings}"
+
+    static, settings = d2s.to_static(shows, full_graph=True), Settings()
+    assert static(X, settings)[1].endswith("Settings(scale=1)")
+    Settings.__repr__ = lambda self: "new"  # type: ignore[method-assign]
+    assert same(static(X, settings), (X, "new", "new"))
