@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.program import ORDERED
@@ -263,12 +264,15 @@ def is_distributed(thing: Any) -> bool:
     return isinstance(thing, torch.nn.Module) and type(thing).__module__.startswith(_DISTRIBUTED)
 
 
-def refuse_distributed(thing: Any) -> None:
-    """Go on only if a thing is no module that talks to other processes.
+def refuse_module(thing: Any) -> None:
+    """Go on only if a thing is no module that talks to other processes, or that is made by its first call.
 
     Raises:
         CaptureError: it is.
     """
+    if isinstance(thing, LazyModuleMixin) and thing.has_uninitialized_params():
+        reason = f"a {type(thing).__name__} gets its parameters at its first call"
+        raise CaptureError("D2S307", reason, "call the module once before", user_location())
     if is_distributed(thing):
         reason = f"a {type(thing).__name__} sends gradients or parameters to other processes"
         raise CaptureError("D2S308", reason, "make the module inside it static", user_location())
@@ -341,7 +345,7 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
         if active_recorder() is not recorder:
             return original(module, *args, **kwargs)
-        refuse_distributed(module)
+        refuse_module(module)
         if is_kept_dynamic(module) and module not in kept:
             kept.append(module)
             try:

@@ -11,7 +11,7 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
-from d2s.runtime.operators.calls import refuse_coroutine, refuse_distributed
+from d2s.runtime.operators.calls import refuse_coroutine, refuse_module
 from d2s.runtime.operators.recording import recording
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.checks import Guard
@@ -61,7 +61,7 @@ def capture(
     """
     refuse_coroutine(function)
     for value in bound.arguments.values():
-        refuse_distributed(value)
+        refuse_module(value)
     reachable = Reachable()
     note_devices(reachable)
     for parameter, value in bound.arguments.items():

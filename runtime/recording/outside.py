@@ -37,7 +37,7 @@ _CLASSES: tuple[tuple[type, type], ...] = (
 LOGGING = frozenset("debug info warning warn error critical exception log".split())
 EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in LOGGING)})
 _NOW = frozenset("now utcnow today".split())
-_SINGLE = builtins.open, builtins.input, builtins.id
+_SINGLE = builtins.open, builtins.input, builtins.id, torch.utils.swap_tensors, torch.Tensor.set_
 
 
 def is_outside(function: Any) -> bool:
@@ -47,6 +47,8 @@ def is_outside(function: Any) -> bool:
         return name in _NOW
     if isinstance(owner, abc.ABCMeta) and name == "register":
         return True
+    if issubclass(type(owner), torch.Tensor):
+        return bool(name == "set_")  # other memory: no mode of torch's sees it
     for cls, computing in _CLASSES:
         if issubclass(type(owner), cls):  # `isinstance` would ask it for its class
             return not hasattr(computing, name)

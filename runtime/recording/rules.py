@@ -186,10 +186,14 @@ def _history(function: Any) -> Any:
 
 
 def _layout(function: Any, kind: type) -> Any:
-    """A question about a tensor's strides: the program answers it where the recording can't know."""
+    """A question about a tensor's strides: the program answers it where the recording can't know.
+
+    So it is for a tensor of open sizes: the stride of a dimension of size 1 may be anything.
+    """
 
     def rule(recorder: Recorder, tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if not recorder.uncertain_layout:
+        is_open = kind is int and None in recorder.type_of(tensor).shape
+        if not (recorder.uncertain_layout or is_open):
             return recorder.record(function, (tensor, *args), kwargs)
         if kind is int and not (args or kwargs):
             dimensions = range(len(recorder.type_of(tensor).shape))
@@ -197,6 +201,14 @@ def _layout(function: Any, kind: type) -> Any:
         return recorder.number_call(function, (tensor, *args), kind, kwargs=kwargs)
 
     return rule
+
+
+def _offset(recorder: Recorder, tensor: torch.Tensor) -> Any:
+    """`tensor.storage_offset()`, which is guarded for a tensor of known sizes only."""
+    function = torch.Tensor.storage_offset
+    if None in recorder.type_of(tensor).shape:
+        return recorder.number_call(function, (tensor,), int)
+    return recorder.record(function, (tensor,), {})
 
 
 def _to_list(recorder: Recorder, tensor: torch.Tensor) -> Any:
@@ -269,6 +281,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     torch.Tensor.numpy: _array,
     torch.Tensor.is_contiguous: _layout(torch.Tensor.is_contiguous, bool),
     torch.Tensor.stride: _layout(torch.Tensor.stride, int),
+    torch.Tensor.storage_offset: _offset,
     **{function: _squeeze(function) for function in (torch.squeeze, torch.Tensor.squeeze, torch.Tensor.squeeze_)},
     torch.Tensor.grad.__get__: _gradient,
     torch.Tensor.grad.__set__: _set_gradient,
