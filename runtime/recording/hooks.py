@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import types
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType
 from d2s.runtime.recording.handles import RunTimeHandle
+from d2s.runtime.recording.kinds import is_value
+from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.outputs import Outputs
+from d2s.runtime.recording.variables import cells_of, globals_of
+from d2s.runtime.torch_internals.effects import hooks_of
 
 
 def registering(function: Any) -> Any:
@@ -28,3 +36,35 @@ def registering(function: Any) -> Any:
 
 def _nothing(gradient: Any) -> None:
     """A hook that does nothing."""
+
+
+def check_hooks(recorder: Any) -> None:
+    """Before gradients are computed: go on only if the hooks that are there share nothing with the code that is met.
+
+    The run calls them, and what they do then is not recorded.
+
+    Raises:
+        CaptureError: one uses an object that this code can ask.
+    """
+    reachable = recorder.reachable
+    tensors = (thing for thing in reachable.things() if isinstance(thing, torch.Tensor) and thing.requires_grad)
+    for hook in (hook for tensor in tensors for hook in hooks_of(tensor)):
+        for name, thing in _used_by(hook):
+            if reachable.knows(thing):
+                reason = f"a hook of a tensor, which is called with its gradient, uses {name}, as other code does"
+                raise CaptureError("D2S307", reason, "compute the gradients outside", user_location())
+
+
+def _used_by(hook: Any) -> Iterator[tuple[str, Any]]:
+    """The objects with state that a hook can change, with their names."""
+    if isinstance(hook, functools.partial):
+        yield from _used_by(hook.func)
+        yield from (("an argument", arg) for arg in (*hook.args, *hook.keywords.values()))
+        return
+    if isinstance(hook, types.MethodType):
+        yield "its object", hook.__self__
+        hook = hook.__func__
+    if is_users_function(hook):
+        for source, value in (*cells_of(hook), *globals_of(hook)):
+            if not isinstance(value, types.ModuleType | types.FunctionType | torch.Tensor) and not is_value(value):
+                yield str(source), value

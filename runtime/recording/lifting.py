@@ -206,6 +206,10 @@ class Reachable:
         """Forget those since: the code that they are of is not recorded."""
         self._roots, self.names = roots_and_names
 
+    def things(self) -> list[Any]:
+        """What was found, cells among it."""
+        return list(self._keep)
+
     def roots(self) -> list[Source]:
         """Where the search began."""
         return list(self._roots)

@@ -15,7 +15,7 @@ import torch
 from d2s.runtime.errors import CaptureError, D2SError
 from d2s.runtime.ir.program import ORDERED, PythonType, Value
 from d2s.runtime.recording.gradients import Presence
-from d2s.runtime.recording.hooks import registering
+from d2s.runtime.recording.hooks import check_hooks, registering
 from d2s.runtime.recording.lists import is_run_time_sequence
 from d2s.runtime.recording.locations import current_site
 from d2s.runtime.recording.numbers import is_run_time_number
@@ -133,6 +133,7 @@ def _backward(function: Any) -> Any:
     signature = inspect.signature(function)
 
     def rule(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
+        check_hooks(recorder)
         given = signature.bind(*args, **kwargs).arguments
         roots, inputs = (given.get(name) for name in (next(iter(signature.parameters)), "inputs"))
         return recorder.gradients.add(
@@ -148,6 +149,7 @@ def _backward(function: Any) -> Any:
 def _gradients(recorder: Recorder, *args: Any, **kwargs: Any) -> Any:
     """`torch.autograd.grad`: each gradient is of the type of its input, or None where that is allowed and so."""
     function = torch.autograd.grad
+    check_hooks(recorder)
     if not recorder.broken_history:
         return recorder.record(function, args, kwargs)
     given = inspect.signature(function).bind(*args, **kwargs).arguments

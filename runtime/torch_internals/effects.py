@@ -76,3 +76,9 @@ def version(tensor: torch.Tensor) -> int:
 def is_view_of_leaf(tensor: torch.Tensor) -> bool:
     """Whether a tensor that requires a gradient is a view of a leaf that does."""
     return tensor.requires_grad and tensor._is_view() and tensor._base.is_leaf and tensor._base.requires_grad
+
+
+def hooks_of(tensor: torch.Tensor) -> list[Any]:
+    """The functions that `backward` calls for a tensor."""
+    tables = tensor._backward_hooks, tensor._post_accumulate_grad_hooks
+    return [hook for table in tables if table for hook in table.values()]
