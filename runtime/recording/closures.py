@@ -8,11 +8,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import PythonType, Tree, values_in
 from d2s.runtime.ir.sources import is_empty
-from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.locations import is_rewritten, user_location
 from d2s.runtime.recording.places import CellLocation, GlobalLocation
+from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.torch_internals.calls import entries_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -47,6 +51,28 @@ def function_tree(recorder: Recorder, function: types.FunctionType, tree: Callab
     value = recorder.fresh(PythonType(types.FunctionType))
     recorder.emit_call(remake_function, (function, contents, *defaults), {}, value)
     return value
+
+
+def check_class(recorder: Recorder, cls: type, tree: Callable[[Any], Tree]) -> None:
+    """Go on only if a class that is handed on, or an object of it, holds on to nothing of this call.
+
+    Raises:
+        CaptureError: the call has made the class, with methods around its variables, or with values in it.
+    """
+    for base in cls.__mro__:
+        entries = entries_of(base).values()
+        methods = [part for item in entries for part in _functions_in(item) if is_rewritten(part.__code__)]
+        held = [item for item in entries if isinstance(item, torch.Tensor) or is_staged(item)] if methods else []
+        if held or any(function_tree(recorder, method, tree) is not method for method in methods):
+            reason = f"the class {base.__name__} is made by the call, holds variables of it, and is handed on"
+            remedy = "make the class outside, and hand them to its objects"
+            raise CaptureError("D2S304", reason, remedy, user_location())
+
+
+def _functions_in(item: Any) -> list[types.FunctionType]:
+    """The functions that an entry of a class is made of."""
+    parts = [item, getattr(item, "__func__", None), *(getattr(item, part, None) for part in ("fget", "fset", "fdel"))]
+    return [part for part in parts if isinstance(part, types.FunctionType)]
 
 
 def check_handed_on(recorder: Recorder) -> None:

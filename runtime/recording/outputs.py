@@ -18,8 +18,8 @@ import torch
 
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import ORDERED, PythonType, Raise, Return, Terminator, Tree, Write, WriteKind, values_in
-from d2s.runtime.ir.sources import ContextValue, Source
-from d2s.runtime.recording.closures import check_handed_on, function_tree
+from d2s.runtime.ir.sources import ContextValue, Source, is_users_class
+from d2s.runtime.recording.closures import check_class, check_handed_on, function_tree
 from d2s.runtime.recording.exceptions import record_exception
 from d2s.runtime.recording.gradients import GradientLocation
 from d2s.runtime.recording.kinds import is_value
@@ -90,6 +90,8 @@ class Outputs:
         if isinstance(thing, types.MethodType):
             owner = self.tree(thing.__self__)
             return self._call(types.MethodType, thing.__func__, owner) if values_in(owner) else thing
+        if isinstance(thing, type) and is_users_class(thing):
+            check_class(self.recorder, thing, self.tree)
         if isinstance(thing, _CONSTANTS):
             return thing
         found = self.recorder.object_value(thing)
@@ -154,6 +156,8 @@ class Outputs:
         if attributes is None or kind.__module__ == "builtins" or not _can_be_remade(kind):
             reason = f"a {kind.__name__} is handed on, which can't be made anew at each run"
             raise CaptureError("D2S307", reason, "hand on what it is made of", user_location())
+        if is_users_class(kind):
+            check_class(self.recorder, kind, self.tree)
         held = self._contents(thing) if isinstance(thing, CONTAINERS) else None
         return self._call(remake_object, kind, {name: self.tree(item) for name, item in attributes.items()}, held)
 
