@@ -46,10 +46,15 @@ class Memory:
                         leaving += [*op.operands, *op.results]
         inputs = [entry.value for entry in program.inputs]
         self._written = set(map(self._group, written))
+        self._changed = set(self._written)
         if self._written & set(map(self._group, inputs)):
             # The user's tensors may share memory in ways that nothing here knows.
             self._written.update(map(self._group, inputs))
         self._leaving = set(map(self._group, leaving))
+
+    def is_changed(self, value: Value) -> bool:
+        """Whether a call writes a value, or what is known to share its memory."""
+        return self._group(value) in self._changed
 
     def is_written(self, value: Value) -> bool:
         """Whether something changes what may be in the memory of a value while the program runs."""

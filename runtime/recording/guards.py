@@ -34,6 +34,7 @@ from d2s.runtime.ir.sources import (
     prefixes,
     read,
 )
+from d2s.runtime.passes.memory import Memory
 from d2s.runtime.recording.attributes import looked_up, looked_up_in_class, unextended
 from d2s.runtime.recording.checks import (
     Check,
@@ -51,10 +52,11 @@ from d2s.runtime.recording.checks import (
 from d2s.runtime.recording.kinds import can_be_asked, is_value, kind_of
 from d2s.runtime.recording.lifting import TABLES, is_looked_into, is_watched
 from d2s.runtime.recording.places import MISSING
+from d2s.runtime.recording.structures import is_block
 from d2s.runtime.recording.tellings import told
 from d2s.runtime.recording.variables import itself, named_of
 from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES
-from d2s.runtime.torch_internals.effects import is_view_of_leaf
+from d2s.runtime.torch_internals.effects import is_view_of_leaf, memory_of
 
 if TYPE_CHECKING:
     from d2s.runtime.recording.recorder import Recorder
@@ -110,9 +112,28 @@ class _Finder:
             if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
                 seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
+        self._check_apart([thing for thing in seen.values() if is_block(thing)], arguments)
         names = self.names.union(*map(self.reads.of, seen.values()))
         more = (Guard(source, check) for source, check in unextended(seen.values(), names))
         return [*found.values(), *more, *self._distinct(list(first.values())), *self._functions(found)]
+
+    def _check_apart(self, blocks: list[Any], arguments: Mapping[str, Any]) -> None:
+        """Go on only if the program writes no memory of arrays whose numbers the recording took as they were.
+
+        Raises:
+            CaptureError: it does.
+        """
+        if not blocks:
+            return
+        memory = Memory(self.program)
+        for source in (source for source, entry in self.inputs.items() if memory.is_changed(entry.value)):
+            thing = _read(source, arguments)
+            written = memory_of(thing) if isinstance(thing, torch.Tensor) or is_block(thing) else range(0)
+            for block in blocks:
+                taken = memory_of(block)
+                if taken.start < written.stop and written.start < taken.stop:
+                    reason = f"the memory of a {type(block).__name__} is written as that of {source}, and read"
+                    raise CaptureError("D2S307", reason, "read the tensor, not the array")
 
     def _is_left(self, queue: deque[tuple[Source, Any]], seen: Collection[int]) -> bool:
         """Whether attributes were looked up in things that no other look-up leads to, such as descriptors."""

@@ -20,6 +20,25 @@ def storage_key(tensor: torch.Tensor) -> int | None:
         return None
 
 
+def memory_of(thing: Any) -> range:
+    """The addresses that the numbers of a tensor, or of a block such as an array of numpy's, may lie at."""
+    if isinstance(thing, torch.Tensor):
+        if storage_key(thing) is None:
+            return range(0)
+        with without_recording():
+            storage = thing.untyped_storage()
+            return range(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
+    view = memoryview(thing)
+    if not view.nbytes:
+        return range(0)
+    if hasattr(thing, "__array_interface__"):
+        first = thing.__array_interface__["data"][0]
+        reach = [(size - 1) * step for size, step in zip(view.shape or (), view.strides or (), strict=True)]
+        start = first + sum(step for step in reach if step < 0)
+        return range(start, first + sum(step for step in reach if step > 0) + view.itemsize)
+    return memory_of(torch.frombuffer(view.cast("B"), dtype=torch.uint8))
+
+
 class EffectsWatch(TorchDispatchMode):
     """Notices what the operators that run do: whether they draw from a generator, and what memory they write.
 
