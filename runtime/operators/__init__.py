@@ -7,6 +7,7 @@ only when the program runs has it recorded.
 
 from d2s.runtime.errors import Unwinding
 from d2s.runtime.operators import asserts as _asserts  # noqa: F401 (it registers its replacements)
+from d2s.runtime.operators import attributes as _attributes  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators import checkpoints as _checkpoints  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators import draws as _draws  # noqa: F401 (it registers its replacements)
 from d2s.runtime.operators import extremes as _extremes  # noqa: F401 (it registers its replacements)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import operator
 import threading
 import types
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, class_entry, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
+from d2s.runtime.operators.attributes import of_getter
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.caches import (
     CACHED,
@@ -104,6 +106,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
+    if type(function) is operator.attrgetter:
+        return of_getter(function)
     if is_of_python(type(function)) and not isinstance(function, type | torch.nn.Module):
         return _of_users_object(recorder, function)
     if is_asking(function):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from d2s.runtime.ir.sources import Attribute, Constant, is_users_class
+from d2s.runtime.ir.sources import Attribute, Constant, Derived, is_users_class
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.unseen import knowing_texts
 from d2s.runtime.recording.lifting import is_watched, parts_of
@@ -53,6 +54,10 @@ def _and_inside(thing: Any) -> Iterator[Any]:
 def own_dict(thing: Any) -> Any:
     """`thing.__dict__`: that of a class is without what a recording has put there."""
     recorder = active_recorder()
+    if recorder is not None and isinstance(thing, types.ModuleType):
+        source = recorder.reachable.find(thing)
+        if source is not None:
+            recorder.reachable.add_root(Derived(source, _keys), _keys(thing))
     if recorder is None or not isinstance(thing, type) or not is_users_class(thing):
         return thing.__dict__
     source, entries = recorder.reachable.find(thing), entries_of(thing)
@@ -64,7 +69,11 @@ def own_dict(thing: Any) -> Any:
 @for_the_user
 def vars_(*args: Any) -> Any:
     """`vars(...)`."""
-    return own_dict(*args) if len(args) == 1 and isinstance(args[0], type) else vars(*args)
+    return own_dict(*args) if len(args) == 1 and isinstance(args[0], type | types.ModuleType) else vars(*args)
+
+
+def _keys(module: types.ModuleType) -> tuple[str, ...]:
+    return tuple(vars(module))
 
 
 def _attribute(thing: Any, name: str) -> Any:

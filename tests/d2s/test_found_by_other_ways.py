@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import operator
 import sys
 import types
 
@@ -159,6 +160,44 @@ def test_modules_found_by_name(function, monkeypatch):
         monkeypatch.setitem(sys.modules, "d2s_test_module", second)
         answers.append(thing(torch.ones(2)))
         found.append((answers, *([vars(module)[name] for name in ("log", "k")] for module in (first, second))))
+    assert same(found[0], found[1])
+
+
+NAMES, OBJECTS = ["k"], ["box"]
+
+
+def computed(module, x):
+    return [x * getattr(module, name) for name in NAMES]
+
+
+def computed_deep(module, x):
+    return [x * getattr(module, name).n for name in OBJECTS]
+
+
+def with_default(module, x):
+    return [x * getattr(module, name, 7) for name in NAMES], [hasattr(module, f"{name}_") for name in NAMES]
+
+
+def by_getter(module, x):
+    return x * operator.attrgetter("box.n")(module)
+
+
+def all_names(module, x):
+    return x * len([name for name in dir(module) if not name.startswith("_")]), len(vars(module))
+
+
+@pytest.mark.parametrize("function", [computed, computed_deep, with_default, by_getter, all_names])
+def test_computed_names(function):
+    found = []
+    for static in (False, True):
+        module = _module()
+        bound = lambda x, module=module: function(module, x)  # noqa: E731
+        thing = d2s.to_static(bound, full_graph=True) if static else bound
+        answers = [thing(torch.ones(2))]
+        for change in ({"k": 5}, {"box": Box(6)}, {"k_": 1}):
+            vars(module).update(change)
+            answers.append(thing(torch.ones(2)))
+        found.append(answers)
     assert same(found[0], found[1])
 
 
