@@ -35,6 +35,7 @@ class Options:
 
 
 DEFAULT = Options()
+_DEPTH = 8  # as far as arguments are looked into to tell them apart roughly
 
 
 class Programs:
@@ -166,12 +167,14 @@ class Programs:
         return ConversionError(name, where, error.code, error.reason, error.remedy)
 
 
-def _outline(thing: Any) -> Any:
+def _outline(thing: Any, depth: int = 0) -> Any:
     """What tells arguments apart roughly, as something that can be looked up: types, shapes, numbers and texts."""
     if isinstance(thing, torch.Tensor):
         return type(thing), thing.dtype, tuple(thing.shape)
+    if depth == _DEPTH:  # it may contain itself
+        return type(thing)
     if isinstance(thing, list | tuple):
-        return type(thing), *map(_outline, thing)
+        return type(thing), *(_outline(item, depth + 1) for item in thing)
     if isinstance(thing, dict):
-        return dict, *((key, _outline(item)) for key, item in thing.items())
+        return dict, *((key, _outline(item, depth + 1)) for key, item in thing.items())
     return (type(thing), thing) if type(thing) in (bool, int, float, str) else type(thing)

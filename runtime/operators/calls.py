@@ -18,7 +18,6 @@ import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
-from d2s.runtime.ir.program import ORDERED
 from d2s.runtime.ir.sources import Global, class_entry, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.attributes import of_getter
@@ -32,11 +31,11 @@ from d2s.runtime.operators.caches import (
 )
 from d2s.runtime.operators.callbacks import is_unwritten, taking_callbacks, watched
 from d2s.runtime.operators.context import of_context
+from d2s.runtime.operators.effects import of_effect
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
-from d2s.runtime.operators.shown import shown
-from d2s.runtime.operators.texts import format_text, is_simple, members
+from d2s.runtime.operators.texts import format_text, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.operators.writes import note_contents
 from d2s.runtime.recording.closures import note_stores
@@ -129,7 +128,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         if isinstance(owner, type) and function == type.__call__.__get__(owner):
             return _made_by_parts(recorder, owner)  # what a metaclass hands on
         if function in EFFECTS:
-            return _effect(recorder, function)
+            return of_effect(recorder, function)
         return REPLACEMENTS.get(function) or _left(function, of_c)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
@@ -139,7 +138,7 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         if function in REPLACEMENTS:  # such as `random.random`
             return REPLACEMENTS[function]
         if isinstance(function.__self__, logging.Logger) and function.__name__ in LOGGING:
-            return _effect(recorder, function)
+            return of_effect(recorder, function)
         if isinstance(function.__self__, ExitStack):
             return functools.partial(_keeping_converted, recorder, function)
         inner = converted(recorder, function.__func__)
@@ -173,21 +172,6 @@ def _left(function: Any, form: Callable[[Any], Any] = lambda function: function)
         raise CaptureError("D2S308", reason, "call it before the static function or after")
 
     return refused
-
-
-def _effect(recorder: Recorder, function: Any) -> Callable[..., None]:
-    """A function that is called for what it does to the world: the program calls it at each run."""
-
-    def recorded(*args: Any, **kwargs: Any) -> None:
-        given = (arg if is_simple(arg) or _is_category(arg) else shown(arg) for arg in args)
-        recorder.emit_call(function, tuple(given), kwargs, None, ORDERED)
-
-    return recorded
-
-
-def _is_category(arg: Any) -> bool:
-    """Whether this is a warning, or a class of warnings."""
-    return isinstance(arg, Warning) or (isinstance(arg, type) and issubclass(arg, Warning))
 
 
 def _keeping_converted(recorder: Recorder, method: types.MethodType, /, *args: Any, **kwargs: Any) -> Any:
@@ -230,7 +214,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     if function in REPLACEMENTS:
         return REPLACEMENTS[function]
     if function in EFFECTS:
-        return _effect(recorder, function)
+        return of_effect(recorder, function)
     if is_left_alone(function.__code__):
         return _left(_around_converted(recorder, function))
     refuse_coroutine(function)

@@ -162,7 +162,8 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
     Raises:
         CaptureError: it did. The array is as it was.
     """
-    before = [(arg, copy.copy(arg)) for arg in args if is_block(arg)]
+    blocks = [arg.obj if isinstance(arg, memoryview) else arg for arg in args if is_block(arg)]  # a view has no copy
+    before = [(block, copy.copy(block)) for block in blocks]
     yield
     for block, was in before:
         if contents_of(block) != contents_of(was):

@@ -159,6 +159,7 @@ def _plain(number: Any) -> Any:
 
 def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
+        other = _as_pythons(other, None if reflected else _MIRRORED.get(name, f"r{name}"))
         if number_kind(other) is None:
             return _repeated(other, self) if name == "mul" else NotImplemented
         left, right = (other, self) if reflected else (self, other)
@@ -170,6 +171,20 @@ def _binary(name: str, function: Callable[[Any, Any], Any], reflected: bool) -> 
         return self.recorder.number_call(function, (left, right), kind, node)
 
     return method
+
+
+# What Python asks the right side of a comparison, where that is of a subclass.
+_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq", "ne": "ne"}
+
+
+def _as_pythons(number: Any, asked: str | None) -> Any:
+    """A number of a class of the user's as one of Python's own, if that class answers what is `asked` as they do."""
+    for kind in (int, float):
+        if isinstance(number, kind) and type(number) not in (kind, bool) and not is_run_time_number(number):
+            method = f"__{asked}__"
+            is_pythons = asked is None or getattr(type(number), method, None) is getattr(kind, method, None)
+            return kind(number) if is_pythons else number
+    return number
 
 
 def _repeated(sequence: Any, times: Any) -> Any:

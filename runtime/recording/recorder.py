@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 import types
+import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -163,6 +164,7 @@ class Recorder(TorchFunctionMode):
         self.block = Block()
         self.facts = Facts()
         self.handlers: list[Handler] = []  # those around this point
+        self.filters = warnings.filters  # a manager puts others in their place
         self._has_effects = False  # whether something was done that a failing run can't take back
         self.left_contexts: set[ContextVar[Any]] = set()  # which were set, and not reset
         self.asked_for_grad: set[int] = set()

@@ -1,7 +1,6 @@
 """Calls of torch's that raise: what was done before stays done, once, and the exception is eager's."""
 
 import contextvars
-import warnings
 from typing import Any
 
 import pytest
@@ -139,19 +138,3 @@ def test_a_context_variable_that_is_set_to_what_it_holds():
     variable.set(7.0)
     assert same(static(torch.ones(2), variable), torch.full((2,), 4.0))
     assert variable.get() == 4.0
-
-
-def warns(x):
-    warnings.warn("old", DeprecationWarning)  # noqa: B028
-    warnings.warn(FutureWarning("older"))  # noqa: B028
-    return x
-
-
-def test_the_category_of_a_warning():
-    static = d2s.to_static(warns, full_graph=True)
-    for _ in range(2):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            static(torch.ones(2))
-        given = [(one.category, str(one.message)) for one in caught]
-        assert (DeprecationWarning, "old") in given and (FutureWarning, "older") in given

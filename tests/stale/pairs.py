@@ -89,7 +89,7 @@ PAIRS = {
     "descriptors, code": told_apart(one.__code__, two.__code__),
     "`functools.partial`": Pair(functools.partial(one, 1), functools.partial(one, 2), lambda partial: partial()),
     "functions with a cache": Pair(functools.cache(one), functools.cache(two), lambda cached: cached()),
-    "weak references": Pair(weakref.ref(FIRST), weakref.ref(SECOND), lambda reference: reference().factor),
+    "weak references": Pair(weakref.ref(FIRST), weakref.ref(SECOND), lambda reference: reference().factor, True),
     "numbers, texts, None, ranges": Pair(range(2), range(3), len),
     "dtypes, devices, layouts, memory formats": Pair(torch.float32, torch.float64, lambda dtype: dtype.itemsize),
     "types with arguments, unions": Pair(list[int], list[float], lambda alias: 1 if alias.__args__[0] is int else 2),
