@@ -162,7 +162,7 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
     Raises:
         CaptureError: it did. The array is as it was.
     """
-    blocks = [arg.obj if isinstance(arg, memoryview) else arg for arg in args if is_block(arg)]  # a view has no copy
+    blocks: list[Any] = [arg.obj if isinstance(arg, memoryview) else arg for arg in args if is_block(arg)]
     before = [(block, copy.copy(block)) for block in blocks]
     yield
     for block, was in before:

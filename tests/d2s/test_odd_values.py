@@ -25,7 +25,7 @@ class Odd(int):
 
 def with_members(x):
     n = int(x.sum())
-    table = {Level.LOW: 2.0, Level.MIDDLE: 3.0}
+    table: dict[int, float] = {Level.LOW: 2.0, Level.MIDDLE: 3.0}
     return n + Level.MIDDLE, Level.HIGH - n, n == Level.LOW, n < Level.HIGH, table.get(n, 9.0), n in (Level.LOW, 5)
 
 
