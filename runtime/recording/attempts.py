@@ -139,8 +139,9 @@ def may_not_fit(call: Call, handlers: Iterable[Handler]) -> bool:
     operands = [value for value in values_in((call.args, call.kwargs)) if isinstance(value.type, TensorType)]
     is_fitted = len(operands) > 1 or getattr(call.target, "__name__", "") in _FITTED
     makes = any(isinstance(value.type, TensorType) for value in values_in(call.result))
-    minds = any(handler.minds(kind) for handler in handlers for kind in (RuntimeError, IndexError, ValueError))
-    return is_fitted and makes and minds and _of_open_size(call)
+    kinds = RuntimeError, IndexError, ValueError
+    catches = any(issubclass(kind, handler.caught()) for handler in handlers for kind in kinds)
+    return is_fitted and makes and catches and _of_open_size(call)
 
 
 def emit_attempt(recorder: Recorder, call: Call, kind: Failure) -> None:
