@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
+from d2s.runtime.ir.sources import Setting
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.texts import members
 from d2s.runtime.operators.unseen import C_FUNCTIONS
@@ -21,6 +22,7 @@ from d2s.runtime.recording.locations import current_site, package_of
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import is_block
+from d2s.runtime.recording.surroundings import errors_of_numpy
 
 
 def is_numpys(function: Any) -> bool:
@@ -46,6 +48,7 @@ def of_numpy(recorder: Recorder, function: Any, known: Callable[..., Any]) -> Ca
         if draws or recorder.arrays.is_found(site) or any(map(is_staged, given)):
             _refuse_functions(function, [*given, getattr(function, "pyfunc", None)])
             return recorder.array_call(target, (*first, *args), kwargs, ordered=draws)
+        recorder.reachable.add_root(Setting(errors_of_numpy), errors_of_numpy())
         made = known(*args, **kwargs)
         if is_block(made):
             recorder.arrays.remember(made, site)

@@ -8,10 +8,13 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from d2s.runtime.ir.sources import Derived
+import torch
+
+from d2s.runtime.ir.sources import ClassEntry, Derived, owner_of
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.unseen import knowing_texts
 from d2s.runtime.recording.locations import for_the_user
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.variables import named_of
 
@@ -33,6 +36,8 @@ def _asking(function: Callable[..., Any]) -> Callable[..., Any]:
 def _note(recorder: Recorder, thing: Any, name: str) -> None:
     reachable = recorder.reachable
     reachable.names.add(name)
+    if isinstance(thing, torch.Tensor) and owner_of(type(thing), name) is None:
+        reachable.add_root(ClassEntry(torch.Tensor, name), MISSING)
     source = reachable.find(thing) if isinstance(thing, types.ModuleType) else None
     if source is not None:
         for path, item in named_of(source, thing, [name]):

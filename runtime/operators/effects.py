@@ -20,6 +20,9 @@ def of_effect(recorder: Recorder, function: Any) -> Callable[..., None]:
     def recorded(*args: Any, **kwargs: Any) -> None:
         if function is warnings.warn:
             _check_filters(recorder)
+        elif kwargs.get("exc_info") or kwargs.get("stack_info") or function.__name__ == "exception":
+            reason = "a log tells of the exception that is handled, or of the calls that led here"
+            raise CaptureError("D2S308", reason, "log the text of the exception", user_location())
         given = (arg if is_simple(arg) or _is_category(arg) else shown(arg) for arg in args)
         recorder.emit_call(function, tuple(given), kwargs, None, ORDERED)
 

@@ -67,9 +67,11 @@ def note_attribute(owner: Any, name: str) -> None:
 
 
 def _writes_itself(owner: Any, name: str) -> bool:
-    """Whether an attribute has a setter of the user's, whose converted code tells of its writes."""
+    """Whether an attribute has a setter of the user's, whose converted code tells of its writes, or can't be set."""
     of_class = inspect.getattr_static(type(owner), name, None)
     setter = of_class.fset if isinstance(of_class, property) else getattr(type(of_class), "__set__", None)
+    if setter is None and isinstance(of_class, property):
+        return True
     return is_users_function(inspect.unwrap(setter)) if setter else False
 
 

@@ -72,9 +72,18 @@ class Journal:
         return found
 
     def undo(self, mark: int) -> None:
-        """Restore everything to what it was at a mark, and forget the entries since."""
+        """Restore everything to what it was at a mark, and forget the entries since.
+
+        A location that can't be written does not keep the others from it: its error is raised in the end.
+        """
+        failures: list[Exception] = []
         while len(self._entries) > mark:
             entry = self._entries.pop()
             self._noted[entry.location] -= 1
             self._owners[id(entry.location.owner)] -= 1
-            entry.location.write(entry.before)
+            try:
+                entry.location.write(entry.before)
+            except Exception as error:  # an object of a library may raise anything
+                failures.append(error)
+        if failures:
+            raise failures[0]

@@ -70,11 +70,9 @@ _DESCRIPTORS = (
     types.ClassMethodDescriptorType,
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
-    property,
-    staticmethod,
-    classmethod,
     types.CodeType,
 )
+_WRAPPERS = (staticmethod, classmethod)
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MAPPINGS = (dict, types.MappingProxyType)
@@ -103,7 +101,9 @@ TABLE = (
     Kind("bound methods", "function, object", (types.MethodType,), form, named("__func__", "__self__")),
     Kind("built-in functions and methods", "object, name", _BUILT_IN, parts.built_in, parts.of_built_in),
     Kind("special methods of an object", "object, name", _SPECIAL, form, named("__self__", "__name__")),
-    Kind("descriptors, code", "identity", _DESCRIPTORS, IsObject),
+    Kind("static methods, class methods", "identity, function", _WRAPPERS, IsObject, named("__func__")),
+    Kind("properties", "identity, functions", (property,), IsObject, named("fget", "fset", "fdel")),
+    Kind("other descriptors, code", "identity", _DESCRIPTORS, IsObject),
     Kind(
         "`functools.partial`",
         "function, arguments",

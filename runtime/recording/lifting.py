@@ -255,6 +255,7 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     """What an object holds directly, with the path to each."""
     if isinstance(value, type):
         yield from ((Attribute(source, name), item) for name, item in class_data(value).items())
+        yield from ((Attribute(source, name), member) for name, member in _members(value).items())
         if users_metaclass(value) is not None:
             yield Attribute(source, "__class__"), type(value)
         yield from _of_class(value)
@@ -349,6 +350,11 @@ def class_data(cls: type) -> dict[str, Any]:
     names = {name: None for base in cls.__mro__ if is_users_class(base) for name in vars(base)}
     found = {name: inspect.getattr_static(cls, name) for name in names if not name.startswith("__")}
     return {name: item for name, item in found.items() if not hasattr(item, "__get__")}
+
+
+def _members(cls: type) -> dict[str, Any]:
+    """The members of an `Enum` of the user's, which may have attributes."""
+    return dict(cls.__members__) if issubclass(cls, enum.Enum) and is_users_class(cls) else {}
 
 
 def attribute_source(base: Source, owner: Any, name: str) -> Source:

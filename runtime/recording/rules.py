@@ -269,6 +269,7 @@ _ITS_OWN = {
     "whether others see its memory": (torch.Tensor.is_shared, torch.Tensor.is_pinned, torch.Tensor.is_set_to),
     "the version": (torch.Tensor._version.__get__,),
     "the address": (torch.Tensor._cdata.__get__,),
+    "the hooks": (torch.Tensor._backward_hooks.__get__, torch.Tensor._post_accumulate_grad_hooks.__get__),
 }
 _TEXTS = ("__repr__", "__str__", "__format__")
 _HOOKS = (torch.Tensor.register_hook, torch.Tensor.register_post_accumulate_grad_hook)

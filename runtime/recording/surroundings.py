@@ -6,23 +6,27 @@ import abc
 import decimal
 import gc
 import locale
+import logging
+import re
 import sys
 import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import torch
 
 from d2s.runtime.ir.sources import Derived, Item, Setting, is_users_class
 from d2s.runtime.recording.kinds import LOCKS, is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
+from d2s.runtime.recording.outside import is_outside
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import LOADED_MODULES, named_of
 from d2s.runtime.torch_internals.modes import default_devices
 
-_ASKING = ("get_", "is_", "are_", "has_")
+_ASKING = re.compile(r"(get|is|are|has)_|.*_enabled$")
 # What is a mode of the program, and what never changes in a process.
 _FOLLOWED = frozenset(
     {
@@ -37,15 +41,19 @@ _FOLLOWED = frozenset(
         torch.cuda.is_available,
     }
 )
-# What Python tells of the process and of the thread.
+# What Python and numpy tell of the process and of the thread.
 _OF_THE_PROCESS = frozenset(
     {
         *(sys.getrecursionlimit, sys.gettrace, sys.getprofile, sys.getswitchinterval, sys.getdefaultencoding),
         *(threading.current_thread, threading.main_thread, threading.active_count, threading.enumerate),
         *(threading.get_ident, threading.get_native_id, gc.isenabled, gc.get_threshold, decimal.getcontext),
-        *(locale.getlocale, locale.localeconv),
+        *(locale.getlocale, locale.localeconv, sys.get_int_max_str_digits),
+        *(numpy.geterr, numpy.geterrcall, numpy.get_printoptions, numpy.getbufsize),
     }
 )
+
+# What loggers tell of the settings of all.
+_OF_LOGGERS = frozenset({"isEnabledFor", "getEffectiveLevel", "hasHandlers"})
 
 
 def note_devices(reachable: Reachable) -> None:
@@ -57,18 +65,22 @@ def is_asking(function: Any) -> bool:
     """Whether a function tells of a setting of torch or of the process that the recording does not follow itself."""
     if isinstance(getattr(function, "__self__", None), LOCKS):
         return function.__name__ == "locked"
+    if isinstance(getattr(function, "__self__", None), logging.Logger):
+        return function.__name__ in _OF_LOGGERS
     if not isinstance(function, types.FunctionType | types.BuiltinFunctionType):
+        return False
+    if is_outside(function):
         return False
     if function in _OF_THE_PROCESS or getattr(function, "__name__", "") == "__subclasses__":
         return True
     is_torchs = package_of(function) == "torch" and function not in _FOLLOWED
-    return is_torchs and function.__name__.startswith(_ASKING)
+    return is_torchs and bool(_ASKING.match(function.__name__))
 
 
 def asking(reachable: Reachable, function: Any) -> Callable[..., Any]:
     """The form of such a function: what it answers is guarded."""
     owner = getattr(function, "__self__", None)
-    is_always_told = function in _OF_THE_PROCESS or isinstance(owner, type)
+    is_always_told = function in _OF_THE_PROCESS or isinstance(owner, type | logging.Logger)
 
     def asked(*args: Any, **kwargs: Any) -> Any:
         answer = function(*args, **kwargs)
@@ -84,6 +96,11 @@ def asking(reachable: Reachable, function: Any) -> Callable[..., Any]:
 
 def _is_locked(lock: Any) -> bool:
     return lock.locked()
+
+
+def errors_of_numpy() -> str:
+    """What numpy does where a number can't be computed, such as a division by 0."""
+    return repr(numpy.geterr())
 
 
 def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:

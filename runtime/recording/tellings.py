@@ -13,6 +13,7 @@ import torch
 
 from d2s.runtime.ir.sources import Attribute, Derived, Setting, Source, is_users_class
 from d2s.runtime.recording.locations import is_users_function
+from d2s.runtime.recording.surroundings import errors_of_numpy
 from d2s.runtime.recording.variables import Found
 
 # By a name in the code: the attribute that is asked for; some functions of Python's ask for one themselves.
@@ -56,8 +57,10 @@ def told(source: Source, thing: Any, names: frozenset[str]) -> Found:
         yield from _attributes(source, thing, {_OF_CLASSES[name] for name in names & _OF_CLASSES.keys()})
     elif isinstance(thing, functools._lru_cache_wrapper):
         yield from _attributes(source, thing, names & vars(thing).keys())
-    elif isinstance(thing, numpy.ndarray) and "flags" in names:
-        yield Derived(source, _flags), _flags(thing)
+    elif isinstance(thing, numpy.ndarray | numpy.generic):
+        yield Setting(errors_of_numpy), errors_of_numpy()
+        if "flags" in names:
+            yield Derived(source, _flags), _flags(thing)
     elif thing is decimal.Decimal or isinstance(thing, decimal.Decimal):
         yield Setting(_precision), _precision()
 

@@ -19,12 +19,11 @@ from d2s.runtime.ir.sources import (
     Item,
     Member,
     Source,
-    class_entry,
     is_empty,
     is_users_name,
 )
 from d2s.runtime.recording.places import MISSING
-from d2s.runtime.torch_internals.modes import SETTING
+from d2s.runtime.torch_internals.modes import is_setting
 
 _READS_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _READS_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
@@ -92,7 +91,7 @@ def named_of(source: Source, module: types.ModuleType, names: Iterable[str]) -> 
     """What the module at a path holds by some names."""
     own = vars(module)
     for name in sorted(names):
-        if isinstance(class_entry(type(module), name, None), SETTING):
+        if is_setting(module, name):
             yield Attribute(source, name), getattr(module, name)
         elif name not in own and is_users_name(module.__name__):
             yield Member(source, "", name), MISSING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -63,8 +64,11 @@ def without_recording() -> Any:
     return torch._C.DisableTorchFunction()
 
 
-# A setting of torch that is an attribute of a module, such as `torch.backends.cudnn.benchmark`.
-SETTING = torch.backends.ContextProp
+def is_setting(module: types.ModuleType, name: str) -> bool:
+    """Whether a setting of torch is an attribute of a module, such as `torch.backends.cudnn.benchmark`."""
+    entry = vars(type(module)).get(name)
+    is_torchs = type(module).__module__.startswith("torch.")
+    return isinstance(entry, torch.backends.ContextProp) or (is_torchs and isinstance(entry, property))
 
 
 def default_devices() -> str:
