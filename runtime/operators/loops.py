@@ -22,6 +22,7 @@ from d2s.runtime.operators.staging import Thunk, shared_locations
 from d2s.runtime.operators.temporaries import is_kept
 from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.closures import note_stores
+from d2s.runtime.recording.lifting import is_of_python
 from d2s.runtime.recording.loops import NotStableError, aside, loop_key, record_loop
 from d2s.runtime.recording.places import CellLocation, Location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -283,8 +284,8 @@ def _unroll(
         stopped = False if stop is None else stop()
         if lasting:
             recorder.once("takes items from an iterator")
-        if lasting and is_staged(stopped):
-            # What a break leaves in an iterator that the function keeps must stay in it.
+        if is_staged(stopped) and (lasting or _runs_code(iterator)):
+            # What a break leaves in an iterator that the function keeps must stay in it, and code must not run.
             stopped = recorder.decide(stopped)
         if not is_staged(stopped) and stopped:
             return
@@ -296,6 +297,19 @@ def _unroll(
             _trip_unless(recorder, stopped, item, body, shared)
         else:
             body(item)
+
+
+def _runs_code(iterator: Iterator[Any]) -> bool:
+    """Whether code of the user's may give the items, such as a generator that suspends inside a `try`."""
+    cls = type(iterator)
+    if cls is Enumerated:
+        return _runs_code(cast(Enumerated, iterator).items)  # type: ignore[arg-type]
+    if cls in (zip, enumerate):
+        return any(map(_runs_code, iterator.__reduce__()[1]))  # type: ignore[arg-type]
+    return cls in _RUNNING or cls.__module__ == "itertools" or is_of_python(cls)
+
+
+_RUNNING = (types.GeneratorType, type(iter(int, 1)))
 
 
 def _trip_unless(
