@@ -3,6 +3,7 @@
 y = f(x, *rest)                 ->  y = _d2s.call(f)(x, *rest)
 items.append(x)                 ->  _d2s.call(items.append)(x)
 kind.__dict__                   ->  _d2s.own_dict(kind)
+thing.__class__                 ->  _d2s.own_class(thing)
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from d2s.transforms.scopes import MethodsOnly
 from d2s.transforms.supers import is_bare_super
 from d2s.transforms.tails import is_tail_call
 from d2s.transforms.templates import expression
+
+# The attributes that an operator answers.
+_OWN = {"__dict__": "own_dict", "__class__": "own_class"}
 
 
 def transform(node: Any, context: Context) -> Any:
@@ -52,6 +56,7 @@ class _Calls(MethodsOnly):
 
     def visit_Attribute(self, node: Any) -> Any:
         self.generic_visit(node)
-        if node.attr != "__dict__" or not isinstance(node.ctx, gast.Load):
+        name = _OWN.get(node.attr)
+        if name is None or not isinstance(node.ctx, gast.Load):
             return node
-        return expression("operators.own_dict(thing)", node, operators=OPERATORS, thing=node.value)
+        return expression(f"operators.{name}(thing)", node, operators=OPERATORS, thing=node.value)

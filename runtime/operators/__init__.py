@@ -17,6 +17,7 @@ from d2s.runtime.operators import imports as _imports  # noqa: F401 (so does it)
 from d2s.runtime.operators import mapped as _mapped  # noqa: F401 (so does it)
 from d2s.runtime.operators import orders as _orders  # noqa: F401 (so does it)
 from d2s.runtime.operators import overrides as _overrides  # noqa: F401 (so does it)
+from d2s.runtime.operators import references as _references  # noqa: F401 (so does it)
 from d2s.runtime.operators import searching as _searching  # noqa: F401 (so does it)
 from d2s.runtime.operators import shapes as _shapes  # noqa: F401 (so does it)
 from d2s.runtime.operators import supers as _supers  # noqa: F401 (so does it)
@@ -42,6 +43,7 @@ from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.tables import dict_, set_
 from d2s.runtime.operators.tails import tail_call
+from d2s.runtime.operators.tensor_classes import own_class
 from d2s.runtime.operators.texts import formatted, percent, text
 from d2s.runtime.operators.writes import (
     delete_attribute,
@@ -85,6 +87,7 @@ __all__ = [
     "not_",
     "or_",
     "or_test",
+    "own_class",
     "own_dict",
     "percent",
     "set_",

@@ -18,6 +18,7 @@ from d2s.runtime.operators.decisions import truth
 from d2s.runtime.operators.shown import answered, quoted, shown
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.operators.temporaries import is_kept
+from d2s.runtime.operators.tensor_classes import check_class, class_of
 from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.arrays import is_run_time_array
@@ -101,11 +102,9 @@ def format_(value: Any, specification: Any = "") -> Any:
 def type_(*args: Any) -> Any:
     """`type(...)`."""
     if len(args) == 1 and is_staged(args[0]):
-        if isinstance(args[0], torch.nn.Parameter):
-            return torch.nn.Parameter
         if is_run_time_array(args[0]):
             return args[0].relied_on().kind
-        return torch.Tensor if isinstance(args[0], torch.Tensor) else args[0].__class__
+        return class_of(args[0]) if isinstance(args[0], torch.Tensor) else args[0].__class__
     recorder = active_recorder()
     if len(args) == 1 and recorder is not None:
         recorder.reads.note(args[0], "__class__")
@@ -119,6 +118,8 @@ def _telling_kinds(function: Callable[..., bool]) -> Callable[..., bool]:
     def told(thing: Any, kinds: Any) -> bool:
         answer = function(thing, kinds)
         recorder = active_recorder()
+        if not answer and is_staged(thing) and isinstance(thing, torch.Tensor):
+            check_class(kinds if isinstance(kinds, tuple) else (kinds,))
         if recorder is not None and not is_staged(thing):
             note_kinds(recorder.reachable, thing if function is issubclass else type(thing), kinds)
         return answer

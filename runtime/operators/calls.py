@@ -35,6 +35,7 @@ from d2s.runtime.operators.effects import of_effect
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
+from d2s.runtime.operators.tensor_classes import refusing_their_names
 from d2s.runtime.operators.texts import format_text, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
 from d2s.runtime.operators.writes import note_contents
@@ -349,6 +350,7 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
         replaced(torch.nn.Module, "__call__", recording_call),
         recording_cached_properties(recorder, converted),
         converting_classes(recorder, converted),
+        refusing_their_names(recorder),
     ):
         yield
 

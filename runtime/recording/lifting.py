@@ -206,6 +206,10 @@ class Reachable:
         """Forget those since: the code that they are of is not recorded."""
         self._roots, self.names = roots_and_names
 
+    def classes(self) -> list[type]:
+        """The classes of what was found."""
+        return list(self._classes)
+
     def things(self) -> list[Any]:
         """What was found, cells among it."""
         return list(self._keep)
