@@ -11,7 +11,7 @@ import torch
 from d2s.errors import D2SError
 from d2s.programs import Options
 from d2s.runtime.backend.execution import BACKENDS
-from d2s.runtime.operators.calls import is_distributed
+from d2s.runtime.operators.refusals import is_distributed
 from d2s.static import BoundStaticFunction, StaticFunction, StaticObject, StaticPartial
 
 _STATIC = StaticFunction | BoundStaticFunction | StaticPartial

@@ -14,6 +14,7 @@ import torch
 
 from d2s.conversion import convert
 from d2s.errors import ConversionError, SourceError
+from d2s.runtime.ir.sources import class_entry
 from d2s.runtime.operators.calls import in_eager
 from d2s.runtime.operators.opaque import is_kept_dynamic
 from d2s.runtime.recording.locations import is_left_alone
@@ -66,7 +67,7 @@ def _form(make_static: Callable[[Any], Any], function: Any) -> Any:
         if _may_be_captured(function.__func__):
             return functools.partial(_call, make_static, function.__func__, function.__self__)
     elif isinstance(function, torch.nn.Module) and "forward" not in vars(function) and not is_kept_dynamic(function):
-        forward = type(function).forward
+        forward = class_entry(type(function), "forward", None)  # that of TorchScript answers in its own way
         if isinstance(forward, types.FunctionType) and (function._modules or not is_left_alone(forward.__code__)):
             return functools.partial(_call_module, make_static, function)
     return function

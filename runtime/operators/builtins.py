@@ -23,7 +23,7 @@ from d2s.runtime.operators.texts import formatted
 from d2s.runtime.operators.writes import delete_attribute, set_named
 from d2s.runtime.recording.arrays import is_run_time_array
 from d2s.runtime.recording.lists import is_run_time_sequence
-from d2s.runtime.recording.locations import for_the_user
+from d2s.runtime.recording.locations import for_the_user, user_location
 from d2s.runtime.recording.numbers import number_kind
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -194,7 +194,9 @@ def _refused(code: str, function: Callable[..., Any], reason: str, remedy: str) 
 
 def set_grad_enabled(mode: Any) -> Any:
     """`torch.set_grad_enabled(mode)`: whether gradients are recorded is decided while recording."""
-    return torch.set_grad_enabled(bool(mode))
+    if isinstance(mode, torch.Tensor):
+        raise CaptureError("D2S101", "set_grad_enabled() gets a tensor", "give it bool(...) of it", user_location())
+    return torch.set_grad_enabled(bool(mode) if is_staged(mode) else mode)
 
 
 _FLOATS = (

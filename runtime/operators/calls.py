@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 import operator
 import threading
@@ -15,7 +14,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch.nn.modules.lazy import LazyModuleMixin
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
 from d2s.runtime.ir.sources import Global, class_entry, read
@@ -35,6 +33,7 @@ from d2s.runtime.operators.effects import of_effect
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
+from d2s.runtime.operators.refusals import SCRIPTED, refuse_coroutine, refuse_module
 from d2s.runtime.operators.tensor_classes import refusing_their_names
 from d2s.runtime.operators.texts import format_text, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
@@ -60,7 +59,6 @@ from d2s.runtime.torch_internals.calls import GLOBAL_HOOK_TABLES, replaced
 # The hooks of all modules: torch keeps them in globals of its own.
 _OF_ALL_MODULES = vars(torch.nn.modules.module)
 GLOBAL_HOOKS = [Global(_OF_ALL_MODULES, name) for name in GLOBAL_HOOK_TABLES]
-_DISTRIBUTED = ("torch.nn.parallel.distributed", "torch.distributed.")
 
 
 class _Eager(threading.local):
@@ -106,6 +104,8 @@ def converted(recorder: Recorder, function: Any) -> Any:
 
 
 def _converted(recorder: Recorder, function: Any) -> Any:
+    if isinstance(function, SCRIPTED):
+        refuse_module(function)
     if type(function) is operator.attrgetter:
         return of_getter(function)
     if is_of_python(type(function)) and not isinstance(function, type | torch.nn.Module):
@@ -235,36 +235,6 @@ def _rewritten(recorder: Recorder, function: types.FunctionType) -> Any:
         return recorder.convert(function)
     except CannotConvertError:
         return function  # recorded as it is
-
-
-def refuse_coroutine(function: Any) -> None:
-    """Go on only if a call of a function runs it.
-
-    Raises:
-        CaptureError: it makes a coroutine or an asynchronous generator.
-    """
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        reason = f"{function.__name__} is `async`: an event loop runs it, in steps"
-        raise CaptureError("D2S309", reason, "make a function of the part that computes", user_location())
-
-
-def is_distributed(thing: Any) -> bool:
-    """Whether this is a module of torch's that talks to other processes at each call."""
-    return isinstance(thing, torch.nn.Module) and type(thing).__module__.startswith(_DISTRIBUTED)
-
-
-def refuse_module(thing: Any) -> None:
-    """Go on only if a thing is no module that talks to other processes, or that is made by its first call.
-
-    Raises:
-        CaptureError: it is.
-    """
-    if isinstance(thing, LazyModuleMixin) and thing.has_uninitialized_params():
-        reason = f"a {type(thing).__name__} gets its parameters at its first call"
-        raise CaptureError("D2S307", reason, "call the module once before", user_location())
-    if is_distributed(thing):
-        reason = f"a {type(thing).__name__} sends gradients or parameters to other processes"
-        raise CaptureError("D2S308", reason, "make the module inside it static", user_location())
 
 
 def _around_converted(recorder: Recorder, wrapper: types.FunctionType) -> types.FunctionType:

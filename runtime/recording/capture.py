@@ -11,8 +11,8 @@ from typing import Any
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.program import Block, Program, Terminator
 from d2s.runtime.ir.sources import Argument
-from d2s.runtime.operators.calls import refuse_coroutine, refuse_module
 from d2s.runtime.operators.recording import recording
+from d2s.runtime.operators.refusals import refuse_coroutine, refuse_module
 from d2s.runtime.passes.verify import verify
 from d2s.runtime.recording.checks import Guard
 from d2s.runtime.recording.closures import note_stores

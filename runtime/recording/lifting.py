@@ -48,7 +48,7 @@ _SEEN_OTHERWISE = (torch.Tensor, type, types.ModuleType)
 # They remember what they were asked, which nobody reads.
 LOGGERS = (logging.Logger, logging.Handler)
 # What holds more than is the user's, or nothing that a program reads.
-_NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, *LOGGERS)
+_NOT_LOOKED_INTO = (torch.Tensor, types.ModuleType, torch.jit.ScriptModule, *LOGGERS)
 
 
 class Follower(Protocol):

@@ -210,7 +210,7 @@ def _places(thing: Any) -> Iterator[Location]:
         own = attributes_of(thing)
         yield ContentsLocation(own)
         if isinstance(thing, torch.nn.Module):
-            yield from (ContentsLocation(own[table]) for table in TABLES if table in own)
+            yield from (ContentsLocation(own[table]) for table in TABLES if isinstance(own.get(table), CONTAINERS))
     for kind in type(thing).__mro__:
         if is_users_class(kind):
             yield from (AttributeLocation(thing, name) for name in slots_of(kind))
