@@ -6,6 +6,7 @@ import copy
 import types
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import gast
@@ -189,9 +190,10 @@ def _parts(code: types.CodeType) -> list[types.CodeType]:
 
 
 def _owner(qualname: str) -> str | None:
-    """The name of the class that a qualified name says a function is defined in."""
+    """The name of the innermost class that a qualified name says a function is defined in, or one around it."""
     parts = qualname.split(".")
-    return parts[-2] if len(parts) > 1 and parts[-2] != "<locals>" else None
+    classes = [name for name, inside in pairwise(parts) if "<locals>" not in (name, inside)]
+    return classes[-1] if classes else None
 
 
 def _inner_code(code: types.CodeType, name: str) -> types.CodeType:
