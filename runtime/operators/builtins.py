@@ -118,8 +118,8 @@ def _telling_kinds(function: Callable[..., bool]) -> Callable[..., bool]:
     def told(thing: Any, kinds: Any) -> bool:
         answer = function(thing, kinds)
         recorder = active_recorder()
-        if not answer and is_staged(thing) and isinstance(thing, torch.Tensor):
-            check_class(kinds if isinstance(kinds, tuple) else (kinds,))
+        if not answer and recorder is not None:
+            check_class(thing, kinds if isinstance(kinds, tuple) else (kinds,))
         if recorder is not None and not is_staged(thing):
             note_kinds(recorder.reachable, thing if function is issubclass else type(thing), kinds)
         return answer

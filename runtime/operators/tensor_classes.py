@@ -30,10 +30,9 @@ def class_of(tensor: torch.Tensor) -> type:
     recorder = active_recorder()
     if isinstance(tensor, torch.nn.Parameter):
         return torch.nn.Parameter
-    if recorder is None or type(tensor) is not FakeTensor:
-        return type(tensor)
-    check_class(recorder.reachable.classes())
-    return torch.Tensor
+    if recorder is not None:
+        check_class(tensor, recorder.reachable.classes())
+    return torch.Tensor if type(tensor) is FakeTensor else type(tensor)
 
 
 @for_the_user
@@ -54,13 +53,13 @@ def _has_method(cls: type[torch.Tensor]) -> bool:
     return hasattr(cls.__torch_function__, "__func__")
 
 
-def check_class(classes: Iterable[Any]) -> None:
-    """Go on only if none of these is such a class: it is asked whether a computed tensor is of it.
+def check_class(thing: Any, classes: Iterable[Any]) -> None:
+    """Go on only if it is no computed tensor that is asked whether it is of one of these classes, and may be.
 
     Raises:
-        CaptureError: one is.
+        CaptureError: it is.
     """
-    if any(map(is_own, classes)):
+    if type(thing) is FakeTensor and any(map(is_own, classes)):
         raise _unknown("the class")
 
 

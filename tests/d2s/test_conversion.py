@@ -11,6 +11,7 @@ import corpus_exits
 import corpus_expressions
 import gast
 import pytest
+import torch
 from compare import outcome
 
 from d2s.conversion import conversion_of, convert
@@ -129,3 +130,27 @@ def test_a_function_with_an_unchanged_lambda_is_converted_again() -> None:
 
     first, second = convert(with_lambda), convert(with_lambda)
     assert first.__code__ is second.__code__ is not with_lambda.__code__
+
+
+class Private:
+    __rate = 2.0
+
+    def __init__(self) -> None:
+        self.__value = 3.0
+
+    def maker(self) -> Callable[..., Any]:
+        def inner(x, __factor=1.0, *, __offset=0.5):
+            if x.sum() > 0:
+                self.__value = self.__value + 1
+            return x * self.__value * __factor * Private.__rate + __offset
+
+        return inner
+
+
+@pytest.mark.parametrize("number", [1.0, -1.0])
+def test_private_names_of_a_function_in_a_method(number) -> None:
+    plain, other = Private(), Private()
+    converted, names = convert(other.maker()), {"_Private__offset": 4.0}
+    x = torch.full((2,), number)
+    assert torch.equal(plain.maker()(x, **names), converted(x, **names))
+    assert vars(plain) == vars(other)
