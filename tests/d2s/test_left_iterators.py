@@ -1,4 +1,4 @@
-"""Loops that a `break` leaves before their iterator has ended: what the iterator does goes no further than in eager."""
+"""Loops that a `break` leaves before their iterator has ended: what it does goes no further than in eager."""
 
 import itertools
 from collections.abc import Callable
