@@ -24,12 +24,21 @@ from d2s.runtime.recording.recorder import active_recorder, recording
 from d2s.runtime.torch_internals.modes import is_transforming
 from d2s.switches import Switch
 
+# What a static function has itself.
+_OWN = frozenset(
+    "function options place _code _defaults _kwdefaults".split()
+    + "_programs _takes_positions _count _kept_dynamic _warned".split()
+)
+
 
 class StaticFunction:
-    """A function in its static form. Called like the function; captures on the first call of each signature."""
+    """A function in its static form. Called like the function; captures on the first call of each signature.
+
+    The attributes that users give it are those of the function.
+    """
 
     def __init__(self, function: Any, options: Options = DEFAULT):
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.__name__: str = function.__name__
         self.__qualname__: str = function.__qualname__
         self.function = function
@@ -159,6 +168,19 @@ class StaticFunction:
             _put_back(*self.place, self, self.function)
         return self.function
 
+    # -------------------------------------------------------------- attributes
+
+    def __getattr__(self, name: str) -> Any:
+        if _is_own(name):
+            raise AttributeError(name)
+        return getattr(self.function, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self if _is_own(name) else self.function, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self if _is_own(name) else self.function, name)
+
     # -------------------------------------------------------------- copies
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StaticFunction:
@@ -171,6 +193,11 @@ class StaticFunction:
         except AttributeError:
             is_named = False
         return self.__qualname__ if is_named else (StaticFunction, (self.function, self.options))
+
+
+def _is_own(name: str) -> bool:
+    """Whether a static function has an attribute of this name for itself."""
+    return name in _OWN or name.startswith("__")
 
 
 class BoundStaticFunction:

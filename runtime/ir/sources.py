@@ -261,6 +261,11 @@ def is_users_class(cls: type) -> bool:
     return isinstance(cls.__module__, str) and is_users_name(cls.__module__)
 
 
+def original_of(thing: Any) -> Any:
+    """What a static function, or such, was made of; anything else as it is."""
+    return thing if class_entry(type(thing), "__d2s_original__", None) is None else thing.__d2s_original__
+
+
 def users_metaclass(cls: type) -> type | None:
     """The class of a class, if it is the user's own."""
     made_by = type(cls)

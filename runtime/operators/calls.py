@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
-from d2s.runtime.ir.sources import Global, class_entry, read
+from d2s.runtime.ir.sources import Global, class_entry, original_of, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.attributes import of_getter
 from d2s.runtime.operators.builtins import REPLACEMENTS
@@ -97,8 +97,7 @@ def _is_librarys(function: Any) -> bool:
 
 def converted(recorder: Recorder, function: Any) -> Any:
     """The form of a callable that records what it does."""
-    if class_entry(type(function), "__d2s_original__", None) is not None:
-        function = function.__d2s_original__
+    function = original_of(function)
     form = _converted(recorder, function)
     return recorded_as_it_is(recorder, function, form) if is_kept_dynamic(function) else form
 

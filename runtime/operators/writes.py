@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.sources import Constant
+from d2s.runtime.ir.sources import Constant, original_of
 from d2s.runtime.operators.items import get_item, need_list, need_table, set_at_position
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import for_the_user, is_users_function, user_location
@@ -55,6 +55,9 @@ def note_attribute(owner: Any, name: str) -> None:
     recorder = active_recorder()
     if recorder is None:
         return
+    original = original_of(owner)
+    if isinstance(original, types.FunctionType):
+        owner = original  # it has the attributes of a static function
     if isinstance(owner, torch.Tensor):
         if not is_tag(owner, name):
             return

@@ -267,9 +267,9 @@ def parts_of(source: Source, value: Any) -> Iterator[tuple[Source, Any]]:
     own = attributes_of(value)
     if isinstance(value, torch.Tensor):
         yield from ((Attribute(source, name), item) for name, item in own.items())
-    if isinstance(value, _NOT_LOOKED_INTO) or not is_looked_into(type(value)):
-        return
     kind = kind_of(value)
+    if isinstance(value, _NOT_LOOKED_INTO) or not (kind is not None or is_looked_into(type(value))):
+        return
     if isinstance(value, torch.nn.Module):
         for table in TABLES:
             yield from ((Member(source, table, name), item) for name, item in own.get(table, {}).items())

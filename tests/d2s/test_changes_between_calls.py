@@ -136,9 +136,27 @@ def attributes_of_all_tensors(static):
     return answers
 
 
+def attributes_of_a_static_function(static):
+    @static
+    def function(x):
+        function.calls = getattr(function, "calls", 0) + 1
+        function.seen.append(function.calls)
+        return x * function.scale if hasattr(function, "scale") else x
+
+    function.seen = []
+    answers = [function(X), function(X)]
+    for scale in (2.0, 3.0):
+        function.scale = scale
+        answers.append(function(X))
+    function.calls, function.seen = 7, []
+    answers.append(function(X))
+    del function.scale
+    return [*answers, function(X)], function.calls, function.seen
+
+
 CHANGES = [
     *(members_of_an_enum, defaults_of_a_named_tuple, functions_in_descriptors, settings_of_numpy),
-    *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors),
+    *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors, attributes_of_a_static_function),
 ]
 
 
