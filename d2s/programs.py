@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +58,18 @@ class Programs:
         self._closed: list[Dynamic] = []
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
-        """The arguments of a call by parameter, defaults included."""
-        bound = self.signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        return bound
+        """The arguments of a call by parameter, defaults included.
+
+        Raises:
+            TypeError: they don't fit; with the words of Python, for the function itself is called with them.
+        """
+        with suppress(TypeError):
+            bound = self.signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return bound
+        if not hasattr(self.function, "__signature__"):
+            self.function(*args, **kwargs)
+        return self.signature.bind(*args, **kwargs)
 
     def bind_with_examples(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
         """The same; in place of those that are missing there are examples of what the `input_spec` says."""

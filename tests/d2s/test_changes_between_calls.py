@@ -165,6 +165,20 @@ def test_what_changes_is_seen(change):
     assert same(change(lambda function: function), change(captured))
 
 
+@pytest.mark.parametrize("call", [((), {}), ((1, 2), {}), ((1,), {"q": 1}), ((1,), {"k": 1, "x": 2})])
+def test_arguments_that_do_not_fit(call):
+    def function(x, *, k):
+        return x
+
+    args, kwargs = call
+    messages = []
+    for each in (function, captured(function)):
+        with pytest.raises(TypeError) as caught:
+            each(*args, **kwargs)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
 def test_a_setter_that_is_taken_away():
     class Thing:
         k = 1.0

@@ -153,7 +153,7 @@ def _read(terminal: int) -> bytes:
         (["explain", "script.py:Net", "--input", "four"], "a value as Python writes it"),
         (["explain", "script.py:Net", "--input", "f32[4,3]"], "raises RuntimeError"),
         (["inspect", "script.py:Odd", "--input", "f32[3]", "--input", "0"], "D2S303"),
-        (["inspect", "script.py:scaled", "--input", "f32[3]"], "missing a required argument: 'times'"),
+        (["inspect", "script.py:scaled", "--input", "f32[3]"], "missing 1 required positional argument: 'times'"),
         (["inspect", "script.py:sys.path", "--input", "f32[3]"], "can't be called"),
         (["inspect", "script.py:max", "--input", "f32[3]"], "has no max"),
         (["inspect", "script.py:torch.relu", "--input", "f32[3]"], "is not written in Python"),
