@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.backend.generated import run_source
+from d2s.runtime.backend.placing import target_of
 from d2s.runtime.errors import Location, RaisedAfterWrites
 from d2s.runtime.ir.liveness import deaths, terminator_uses
 from d2s.runtime.ir.modes import entering, stays
@@ -192,7 +193,7 @@ class _Printer:
         arguments += [f"{name}={text}" for name, text in named.items() if not keyword.iskeyword(name)]
         arguments += [f"**{{{', '.join(words)}}}"] if words else []
         name = qualified_name(op.target)
-        function = name if name and is_in_its_place(op.target) else self._constant(op.target)
+        function = name if name and is_in_its_place(op.target) else self._constant(target_of(op))
         return f"{function}({', '.join(arguments)})"
 
     def _target(self, result: Any) -> str:

@@ -14,6 +14,7 @@ import os
 import pathlib
 import random
 import time
+import types
 import warnings
 from typing import Any
 
@@ -35,9 +36,18 @@ _CLASSES: tuple[tuple[type, type], ...] = (
 )
 # What is called for what it does to the world, and can be called again by a program. Of a logger the methods.
 LOGGING = frozenset("debug info warning warn error critical exception log".split())
-EFFECTS = frozenset({print, warnings.warn, time.sleep, *(getattr(logging, name) for name in LOGGING)})
+_TELLING = frozenset({warnings.warn, *(getattr(logging, name) for name in LOGGING)})
+EFFECTS = _TELLING | {print, time.sleep}
 _NOW = frozenset("now utcnow today".split())
 _SINGLE = builtins.open, builtins.input, builtins.id, torch.utils.swap_tensors, torch.Tensor.set_
+
+
+def tells_its_place(function: Any) -> bool:
+    """Whether a function tells the world from which line it was called."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, logging.Logger):
+        return function.__name__ in LOGGING
+    return isinstance(function, types.FunctionType | types.BuiltinFunctionType) and function in _TELLING
 
 
 def is_outside(function: Any) -> bool:

@@ -1,5 +1,6 @@
 """Warnings of the user's, and their filters: given at each run as eager gives them, or refused."""
 
+import logging
 import warnings
 
 import pytest
@@ -61,3 +62,46 @@ def test_the_category():
             static(torch.ones(2))
         given = [(one.category, str(one.message)) for one in caught]
         assert (DeprecationWarning, "old") in given and (FutureWarning, "older") in given
+
+
+log = logging.getLogger("d2s.test.places")
+
+
+def told(x):
+    warnings.warn("old", DeprecationWarning)  # noqa: B028
+    log.warning("of %s", x.shape)
+    logging.getLogger("d2s.test.places").log(
+        logging.ERROR,
+        "more",
+    )
+    return x
+
+
+def test_the_line_that_is_told(caplog):
+    def outer(x):
+        if x.sum() > 0:
+            log.error("positive")
+        return told(x)
+
+    static, seen = d2s.to_static(outer, full_graph=True), []
+    for function in (outer, static, static):
+        caplog.clear()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            function(torch.ones(2))
+        places = [(record.pathname, record.lineno, record.funcName, record.module) for record in caplog.records]
+        seen.append(([(one.filename, one.lineno) for one in caught], places))
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen[0][1]) == 3
+
+
+def test_a_warning_is_given_once_for_a_line():
+    static, counts = d2s.to_static(told, full_graph=True), []
+    for function in (told, static):
+        globals().pop("__warningregistry__", None)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for _ in range(3):
+                function(torch.ones(2))
+        counts.append(len(caught))
+    assert counts == [1, 1]
