@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from d2s.runtime.ir.sources import ClassEntry, is_users_class
+from d2s.runtime.ir.sources import ClassEntry, class_entry, is_users_class
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -49,11 +49,16 @@ def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, d
             continue
         done.add(base)
         for name, item in list(vars(base).items()):
-            form = _form(recorder, converted, base, name)
+            form = None if _is_hidden(base, name) else _form(recorder, converted, base, name)
             if form is not None:
                 stack.enter_context(replaced(base, name, form))
             elif hasattr(item, "__get__"):
                 _convert_class(recorder, converted, stack, done, type(item))
+
+
+def _is_hidden(cls: type, name: str) -> bool:
+    """Whether a property of the metaclass stands before an entry of a class, so that no other can be put there."""
+    return hasattr(type(class_entry(type(cls), name, None)), "__set__")
 
 
 def _form(recorder: Recorder, converted: Converted, cls: type, name: str) -> Any:

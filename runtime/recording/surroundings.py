@@ -7,6 +7,8 @@ import decimal
 import gc
 import locale
 import logging
+import os
+import platform
 import re
 import sys
 import threading
@@ -48,6 +50,7 @@ _OF_THE_PROCESS = frozenset(
         *(threading.current_thread, threading.main_thread, threading.active_count, threading.enumerate),
         *(threading.get_ident, threading.get_native_id, gc.isenabled, gc.get_threshold, decimal.getcontext),
         *(locale.getlocale, locale.localeconv, sys.get_int_max_str_digits),
+        *(os.getenv, os.cpu_count, os.getpid, platform.system, platform.machine),
         *(numpy.geterr, numpy.geterrcall, numpy.get_printoptions, numpy.getbufsize),
     }
 )
@@ -69,10 +72,10 @@ def is_asking(function: Any) -> bool:
         return function.__name__ in _OF_LOGGERS
     if not isinstance(function, types.FunctionType | types.BuiltinFunctionType):
         return False
-    if is_outside(function):
-        return False
     if function in _OF_THE_PROCESS or getattr(function, "__name__", "") == "__subclasses__":
         return True
+    if is_outside(function):
+        return False
     is_torchs = package_of(function) == "torch" and function not in _FOLLOWED
     return is_torchs and bool(_ASKING.match(function.__name__))
 

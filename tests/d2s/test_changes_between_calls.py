@@ -2,6 +2,8 @@
 
 import enum
 import logging
+import os
+import platform
 import types
 from typing import NamedTuple
 
@@ -154,9 +156,39 @@ def attributes_of_a_static_function(static):
     return [*answers, function(X)], function.calls, function.seen
 
 
+def what_a_metaclass_hides(static):
+    class Meta(type):
+        @property
+        def fields(cls):
+            return cls.names
+
+    class Thing(metaclass=Meta):
+        names = ["a"]
+
+        @property
+        def fields(self):
+            return [*self.names, "own"]
+
+    thing = Thing()
+    function = static(lambda x: (x * len(Thing.fields), thing.fields))
+    answers = [function(X)]
+    Thing.names = ["a", "b"]
+    return [*answers, function(X)]
+
+
+def the_environment(static):
+    function = static(lambda x: (x * 2 if os.getenv("D2S_TEST", "0") == "1" else x, platform.system()))
+    answers = [function(X)]
+    os.environ["D2S_TEST"] = "1"
+    answers.append(function(X))
+    del os.environ["D2S_TEST"]
+    return [*answers, function(X)]
+
+
 CHANGES = [
     *(members_of_an_enum, defaults_of_a_named_tuple, functions_in_descriptors, settings_of_numpy),
     *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors, attributes_of_a_static_function),
+    *(what_a_metaclass_hides, the_environment),
 ]
 
 
