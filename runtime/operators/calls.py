@@ -33,7 +33,7 @@ from d2s.runtime.operators.effects import of_effect
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
-from d2s.runtime.operators.refusals import SCRIPTED, refuse_coroutine, refuse_module
+from d2s.runtime.operators.refusals import SCRIPTED, refuse_coroutine, refuse_module, refuse_unwatched
 from d2s.runtime.operators.tensor_classes import refusing_their_names
 from d2s.runtime.operators.texts import format_text, members
 from d2s.runtime.operators.unseen import C_FUNCTIONS, knowing_texts, of_c, of_python, writes_down
@@ -221,6 +221,7 @@ def _converted_function(recorder: Recorder, function: types.FunctionType) -> Any
     form = _rewritten(recorder, function)
     if form is function:
         recorder.reachable.add_globals(function)  # its other variables may be of this run
+        refuse_unwatched(function)
         form = function if is_rewritten(function.__code__) else watched(recorder, function)
     else:
         recorder.reachable.add_function(function)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import types
 from typing import Any
 
 import torch
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.recording.locations import user_location
+from d2s.runtime.recording.locations import is_rewritten, user_location
 
 # What TorchScript has compiled.
 SCRIPTED = (torch.jit.ScriptModule, torch.jit.ScriptFunction)
@@ -25,6 +26,17 @@ def refuse_coroutine(function: Any) -> None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         reason = f"{function.__name__} is `async`: an event loop runs it, in steps"
         raise CaptureError("D2S309", reason, "make a function of the part that computes", user_location())
+
+
+def refuse_unwatched(function: types.FunctionType) -> None:
+    """Go on only if a function that is not rewritten does all that it does before it returns.
+
+    Raises:
+        CaptureError: it is a generator, and not one of code that was rewritten.
+    """
+    if inspect.isgeneratorfunction(function) and not is_rewritten(function.__code__):
+        reason = f"the source of {function.__name__}, a generator, can't be had"
+        raise CaptureError("D2S305", reason, "define it in a file", user_location())
 
 
 def is_distributed(thing: Any) -> bool:
