@@ -51,14 +51,20 @@ def _value_of(recorder: Recorder, error: BaseException, tree: Callable[[Any], Tr
     else:
         attributes = {name: tree(item) for name, item in attributes_of(error).items()}
         value = _emitted(recorder, error, remake_exception, (type(error), tuple(map(tree, error.args)), attributes))
-    cause, context, suppresses = error.__cause__, error.__context__, error.__suppress_context__
-    if isinstance(context, Unwinding):
-        context = None
+    cause, context = _of_users(error.__cause__), _of_users(error.__context__)
+    suppresses = error.__suppress_context__
     if cause is None and context is None and not suppresses:
         return value
     of_cause = cause and _value_of(recorder, cause, tree)
     of_context = of_cause if context is cause else context and _value_of(recorder, context, tree)
     return _emitted(recorder, error, chain_exception, (value, of_cause, of_context, suppresses))
+
+
+def _of_users(linked: BaseException | None) -> BaseException | None:
+    """An exception that another is linked to, without those that only a recording raises."""
+    while isinstance(linked, (*FAKE_ERRORS, CaptureError, Unwinding)):
+        linked = linked.__context__
+    return linked
 
 
 def _emitted(recorder: Recorder, error: BaseException, target: Any, args: tuple[Any, ...]) -> Value:
