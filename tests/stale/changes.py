@@ -190,6 +190,8 @@ def _of_object(thing: Any, names: set[str]) -> Iterator[Change]:
     kind = type(thing).__name__
     own = {name: value for name, value in attributes(thing).items() if not is_of_torch(thing, name)}
     for name, value in own.items():
+        if isinstance(thing, torch.nn.RNNBase) and name == "hidden_size":
+            continue  # torch reads memory that nobody wrote
         for other in others(value):
             yield Change(f"{kind}.{name} is {other!r}", partial(put, thing, name, other))
         if name in names:

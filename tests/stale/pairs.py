@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
+import d2s
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -83,10 +85,13 @@ PAIRS = {
     "classes": told_apart(Doubling, Tripling),
     "Python modules": told_apart(types.ModuleType("one"), types.ModuleType("other")),
     "functions": Pair(one, two, lambda function: function()),
+    "static functions": Pair(d2s.to_static(one), d2s.to_static(two), lambda function: function()),
     "bound methods": told_apart(FIRST.scaled, SECOND.scaled),
     "built-in functions and methods": Pair(ITEMS.get, MORE.get, lambda method: method("a")),
     "special methods of an object": Pair((1).__add__, (2).__add__, lambda method: method(2)),
-    "descriptors, code": told_apart(one.__code__, two.__code__),
+    "static methods, class methods": told_apart(staticmethod(one), staticmethod(two)),
+    "properties": told_apart(property(one), property(two)),
+    "other descriptors, code": told_apart(one.__code__, two.__code__),
     "`functools.partial`": Pair(functools.partial(one, 1), functools.partial(one, 2), lambda partial: partial()),
     "functions with a cache": Pair(functools.cache(one), functools.cache(two), lambda cached: cached()),
     "weak references": Pair(weakref.ref(FIRST), weakref.ref(SECOND), lambda reference: reference().factor, True),
