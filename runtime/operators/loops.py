@@ -305,7 +305,7 @@ def _runs_code(iterator: Iterator[Any]) -> bool:
     if cls is Enumerated:
         return _runs_code(cast(Enumerated, iterator).items)  # type: ignore[arg-type]
     if cls in (zip, enumerate):
-        return any(map(_runs_code, iterator.__reduce__()[1]))  # type: ignore[arg-type]
+        return any(map(_runs_code, iterator.__reduce__()[1]))
     return cls in _RUNNING or cls.__module__ == "itertools" or is_of_python(cls)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.sources import is_users_class
+from d2s.runtime.ir.sources import class_entry, is_users_class
 from d2s.runtime.recording.locations import for_the_user, user_location
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.torch_internals.calls import entries_of, replaced
 from d2s.runtime.torch_internals.fakes import FakeTensor
 
-_KEEPS_ITS_CLASS = torch.Tensor.__torch_function__
+_KEEPS_ITS_CLASS = vars(torch.Tensor)["__torch_function__"]
 
 
 def class_of(tensor: torch.Tensor) -> type:
@@ -46,11 +46,7 @@ def is_own(cls: Any) -> bool:
     """Whether a class is the user's, and one that tensors computed of its objects are of."""
     if not isinstance(cls, type) or not issubclass(cls, torch.Tensor) or not is_users_class(cls):
         return False
-    return bool(cls.__torch_function__.__func__ is _KEEPS_ITS_CLASS.__func__) if _has_method(cls) else False
-
-
-def _has_method(cls: type[torch.Tensor]) -> bool:
-    return hasattr(cls.__torch_function__, "__func__")
+    return class_entry(cls, "__torch_function__", None) is _KEEPS_ITS_CLASS
 
 
 def check_class(thing: Any, classes: Iterable[Any]) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import types
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -26,16 +26,17 @@ def members_of_an_enum(static):
         A = "a"
         B = "b"
 
-    Kind.A.count, Kind.B.scale = 0, 1.0  # type: ignore[attr-defined]
+    of_a, of_b = cast(Any, Kind.A), cast(Any, Kind.B)
+    of_a.count, of_b.scale = 0, 1.0
 
     @static
     def function(x):
-        Kind.A.count += 1
-        return x * Kind.A.count * Kind.B.scale
+        Kind.A.count += 1  # type: ignore[attr-defined]
+        return x * Kind.A.count * Kind.B.scale  # type: ignore[attr-defined]
 
     first = [function(X), function(X)]
-    Kind.B.scale = 5.0  # type: ignore[attr-defined]
-    return [*first, function(X)], Kind.A.count  # type: ignore[attr-defined]
+    of_b.scale = 5.0
+    return [*first, function(X)], of_a.count
 
 
 def defaults_of_a_named_tuple(static):
@@ -62,13 +63,13 @@ class Methods:
         return 1.0
 
     def __new__(cls, k=1.0):
-        made = object.__new__(cls)
+        made: Any = object.__new__(cls)
         made.k = k
         return made
 
 
 def functions_in_descriptors(static):
-    cls: type = type("Copy", (Methods,), {name: copied(item) for name, item in vars(Methods).items()})
+    cls: Any = type("Copy", (Methods,), {name: copied(item) for name, item in vars(Methods).items()})
     thing = cls()
     function = static(lambda x: x * torch.tensor([thing.of_none(), cls.of_class(), thing.told, cls().k])[:, None])
     answers = [function(X)]
@@ -132,9 +133,9 @@ def levels_of_loggers(static):
 def attributes_of_all_tensors(static):
     function = static(lambda x: (hasattr(x, "d2s_test"), getattr(x, "d2s_test", 2)))
     answers = [function(X)]
-    torch.Tensor.d2s_test = 1  # type: ignore[attr-defined]
+    torch.Tensor.d2s_test = 1
     answers.append(function(X))
-    del torch.Tensor.d2s_test  # type: ignore[attr-defined]
+    del torch.Tensor.d2s_test
     return answers
 
 
@@ -160,7 +161,7 @@ def what_a_metaclass_hides(static):
     class Meta(type):
         @property
         def fields(cls):
-            return cls.names
+            return cast(Any, cls).names
 
     class Thing(metaclass=Meta):
         names = ["a"]
@@ -169,8 +170,8 @@ def what_a_metaclass_hides(static):
         def fields(self):
             return [*self.names, "own"]
 
-    thing = Thing()
-    function = static(lambda x: (x * len(Thing.fields), thing.fields))
+    thing, kind = Thing(), cast(Any, Thing)
+    function = static(lambda x: (x * len(kind.fields), thing.fields))
     answers = [function(X)]
     Thing.names = ["a", "b"]
     return [*answers, function(X)]
@@ -228,7 +229,7 @@ def test_a_setter_that_is_taken_away():
         return x * thing.value
 
     assert same([function(X, 3.0), function(X, 4.0)], [X * 3, X * 4])
-    Thing.value = property(lambda self: self.k)  # type: ignore[misc]
+    Thing.value = property(lambda self: self.k)
     with pytest.raises(AttributeError):
         function(X, 5.0)
     assert thing.k == 4.0
