@@ -54,9 +54,12 @@ def _brings_keys(arg: Any) -> bool:
 
 def get_item(owner: Any, key: Any) -> Any:
     """`owner[key]`."""
-    recorder = recorder_for(key)
-    if owner is sys.modules and (running := active_recorder()) is not None:
-        note_loaded(running.reachable, key)
+    recorder, running = recorder_for(key), active_recorder()
+    if running is not None:
+        if owner is sys.modules:
+            note_loaded(running.reachable, key)
+        else:
+            running.reads.note_contents(owner)
     if recorder is None or is_staged(owner):
         return _made_if_missing(owner, key) if issubclass(type(owner), defaultdict) else owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:

@@ -88,6 +88,7 @@ def each(
     """
     recorder = active_recorder()
     assert recorder is not None
+    recorder.reads.note_contents(items)
     sequence = as_sequence(items)
     if sequence is None:
         items = iter(items)

@@ -14,6 +14,7 @@ from d2s.runtime.ir.sources import Argument
 from d2s.runtime.operators.recording import recording
 from d2s.runtime.operators.refusals import refuse_coroutine, refuse_module
 from d2s.runtime.passes.verify import verify
+from d2s.runtime.recording.before import Before
 from d2s.runtime.recording.checks import Guard
 from d2s.runtime.recording.closures import note_stores
 from d2s.runtime.recording.dynamic import NOTHING, Dynamic
@@ -85,9 +86,11 @@ def capture(
                 return end(recorder, None, error)
             return end(recorder, answer)
 
+    before = Before()
     try:
-        with reachable.followed_by(snapshot):
+        with before.beginning(), reachable.followed_by(snapshot):
             body = copy_context().run(_record, recorder, run)
+            before.check(recorder)
     except CaptureError as error:
         error.location = error.location or line_of_raise(error)
         raise

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from d2s.runtime.recording.places import Location
+from d2s.runtime.recording.places import CellLocation, GlobalLocation, Location
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Journal:
         self._entries: list[Entry] = []
         self._noted: Counter[Location] = Counter()
         self._owners: Counter[int] = Counter()  # by id
+        self._noted_ever: dict[int, Location] = {}  # one for each owner
 
     def mark(self) -> int:
         """The position now."""
@@ -39,6 +40,12 @@ class Journal:
         self._entries.append(Entry(location, location.read()))
         self._noted[location] += 1
         self._owners[id(location.owner)] += 1
+        self._noted_ever.setdefault(id(location.owner), location)
+
+    def owners(self) -> list[Any]:
+        """What places were noted in, also of what was undone; no variables."""
+        found = self._noted_ever.values()
+        return [place.owner for place in found if not isinstance(place, GlobalLocation | CellLocation)]
 
     def note_all(self, locations: Iterable[Location]) -> None:
         """`note` each."""

@@ -10,7 +10,7 @@ import torch
 
 from d2s.runtime.recording.lifting import Reachable, is_watched
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own, is_users_function
-from d2s.runtime.recording.places import AttributeLocation, CellLocation, GlobalLocation, Location
+from d2s.runtime.recording.places import CONTAINERS, AttributeLocation, CellLocation, GlobalLocation, Location
 from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -29,6 +29,7 @@ class Reads:
     def __init__(self, reachable: Reachable) -> None:
         # By id: the object, and the names.
         self._names: dict[int, tuple[Any, set[str]]] = {}
+        self._containers: dict[int, Any] = {}
         self._is_asking = False
         self._reachable = reachable
         self._journal = reachable.journal
@@ -40,6 +41,15 @@ class Reads:
     def things(self) -> list[Any]:
         """The objects in which attributes were looked up."""
         return [thing for thing, _ in self._names.values()]
+
+    def note_contents(self, container: Any) -> None:
+        """Remember that it matters what is in a container."""
+        if isinstance(container, CONTAINERS):
+            self._containers.setdefault(id(container), container)
+
+    def containers(self) -> list[Any]:
+        """Those in which items were looked up."""
+        return list(self._containers.values())
 
     def copy(self) -> dict[int, tuple[Any, set[str]]]:
         """What was looked up so far, for `restore`."""

@@ -1,5 +1,6 @@
 """What can't be known while a function is recorded: it falls back, and does what it does in eager."""
 
+import contextvars
 import logging
 import weakref
 from typing import Any, cast
@@ -166,3 +167,31 @@ def test_a_log_of_the_exception():
             log.removeHandler(handler)
             texts.append([text.splitlines()[-1] for text in handler.texts])
     assert texts[0] == texts[1] == ["ValueError: it failed"]
+
+
+class Hidden:
+    def __init__(self):
+        self.scale, self.seen = 2.0, [1.0]
+
+
+def test_what_no_variable_leads_to():
+    thing, variable, context = Hidden(), contextvars.ContextVar[Hidden]("variable"), contextvars.copy_context()
+    context.run(variable.set, thing)
+
+    def written(x):
+        context[variable].seen.append(3.0)
+        return x
+
+    def looked_up(x):
+        return x * context[variable].scale
+
+    def items(x):
+        return x * sum([number for number in context[variable].seen]), context[variable].seen[0]
+
+    for function in (written, looked_up, items):
+        with pytest.warns(d2s.FallbackWarning, match="D2S310"):
+            static = d2s.to_static(function)
+            assert same(static(torch.ones(2)), function(torch.ones(2)))
+            thing.scale, thing.seen[0] = thing.scale + 1, thing.seen[0] + 1
+            assert same(static(torch.ones(2)), function(torch.ones(2)))
+    assert thing.seen.count(3.0) == 4
