@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,4 +55,5 @@ class Before:
 
 def _is_known(recorder: Recorder, thing: Any) -> bool:
     """Whether a thing is found again, or told by its value, or none that the collector knows."""
-    return recorder.reachable.knows(thing) or is_value(thing) or not gc.is_tracked(thing)
+    is_constant = is_value(thing) or isinstance(thing, enum.Enum)  # such as two flags together
+    return is_constant or recorder.reachable.knows(thing) or not gc.is_tracked(thing)

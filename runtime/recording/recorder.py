@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import operator
 import threading
 import types
@@ -399,8 +400,8 @@ class Recorder(TorchFunctionMode):
         return self._input(id(thing), value_type, source or Constant(thing, f"constant{len(self._inputs)}"), role)
 
     def object_value(self, thing: Any) -> Value | None:
-        """The input for an object that can be reached from what the user gave; None for any other."""
-        source = self.reachable.find(thing)
+        """The input for an object that can be reached from what the user gave; None for others, and for constants."""
+        source = None if isinstance(thing, enum.Enum) else self.reachable.find(thing)
         return None if source is None else self.input_value(thing, PythonType(type(thing)), source, Role.ARGUMENT)
 
     def _input(self, key: Hashable, value_type: ValueType, source: Source, role: Role) -> Value:
