@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import ClassEntry, Derived, owner_of
+from d2s.runtime.ir.sources import ClassEntry, owner_of
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.unseen import knowing_texts
 from d2s.runtime.recording.locations import for_the_user
@@ -67,9 +67,8 @@ def _dir(*args: Any) -> list[str]:
     """`dir(...)`."""
     recorder = active_recorder()
     found = dir(*args)  # without an argument it is refused before
-    source = recorder.reachable.find(args[0]) if recorder is not None else None
-    if recorder is not None and source is not None:
-        recorder.reachable.add_root(Derived(source, _names), tuple(found))
+    if recorder is not None:
+        recorder.reachable.add_told(args[0], _names)
     return found
 
 

@@ -60,8 +60,7 @@ def taking_callbacks(recorder: Recorder, function: Any, form: Callable[..., Any]
             return form(*args, **kwargs)
         for callback in callbacks:
             recorder.reachable.add_function(_function_of(callback))
-        with noticing_call(recorder):
-            return form(*args, **kwargs)
+        return watched(recorder, form)(*args, **kwargs)
 
     return called
 

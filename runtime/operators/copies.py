@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from d2s.runtime.ir.sources import Attribute, Constant, Derived, is_users_class
+from d2s.runtime.ir.sources import Attribute, Constant, is_users_class
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.operators.unseen import knowing_texts
 from d2s.runtime.recording.lifting import is_watched, parts_of
@@ -55,9 +55,7 @@ def own_dict(thing: Any) -> Any:
     """`thing.__dict__`: that of a class is without what a recording has put there."""
     recorder = active_recorder()
     if recorder is not None and isinstance(thing, types.ModuleType):
-        source = recorder.reachable.find(thing)
-        if source is not None:
-            recorder.reachable.add_root(Derived(source, _keys), _keys(thing))
+        recorder.reachable.add_told(thing, _keys)
     if recorder is None or not isinstance(thing, type) or not is_users_class(thing):
         return thing.__dict__
     source, entries = recorder.reachable.find(thing), entries_of(thing)

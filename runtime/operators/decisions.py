@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,6 @@ from d2s.runtime.recording.branches import record_branch
 from d2s.runtime.recording.choices import is_run_time_choice
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.surroundings import note_loaded
 from d2s.runtime.recording.tables import KINDS, is_run_time_key
 
 
@@ -165,8 +163,9 @@ def contains(container: Any, item: Any) -> bool:
     if is_asked or (type(container) in KINDS and is_run_time_key(item)):
         members = (functools.partial(_is_or_equals, item, member) for member in container)
         return or_test(False, *members)
-    if container is sys.modules and (running := active_recorder()) is not None:
-        note_loaded(running.reachable, item)
+    recorder = active_recorder()
+    if recorder is not None:
+        recorder.reads.note_item(container, item)
     return item in container
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from d2s.runtime.operators.builtins import REPLACEMENTS
 from d2s.runtime.recording.locations import for_the_user
 from d2s.runtime.recording.recorder import active_recorder
-from d2s.runtime.recording.surroundings import note_loaded
 
 
 @for_the_user
@@ -43,7 +42,7 @@ def _of_table(method: Callable[..., Any]) -> Callable[..., Any]:
 def _note(name: Any) -> None:
     recorder = active_recorder()
     if recorder is not None:
-        note_loaded(recorder.reachable, name)
+        recorder.reads.note_item(sys.modules, name)
 
 
 REPLACEMENTS.update({importlib.import_module: _import_module, __import__: _import})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,7 +20,6 @@ from d2s.runtime.recording.places import ContentsLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.specs import CannotJoinError
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.surroundings import note_loaded
 from d2s.runtime.recording.tables import KINDS, is_run_time_key, is_run_time_table
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -56,10 +54,7 @@ def get_item(owner: Any, key: Any) -> Any:
     """`owner[key]`."""
     recorder, running = recorder_for(key), active_recorder()
     if running is not None:
-        if owner is sys.modules:
-            note_loaded(running.reachable, key)
-        else:
-            running.reads.note_contents(owner)
+        running.reads.note_item(owner, key)
     if recorder is None or is_staged(owner):
         return _made_if_missing(owner, key) if issubclass(type(owner), defaultdict) else owner[key]
     if isinstance(owner, _SEQUENCES) and (key_number := _as_index(recorder, key)) is not None:

@@ -133,6 +133,12 @@ class Reachable:
             if value is not MISSING:
                 self._search([(source, value)])
 
+    def add_told(self, thing: Any, tell: Callable[[Any], Any]) -> None:
+        """It matters what a function tells of an object, if that can be reached."""
+        source = self.find(thing)
+        if source is not None:
+            self.add_root(Derived(source, tell), tell(thing))
+
     def add_special_method(self, cls: type, name: str, method: Any) -> None:
         """Also search from the function that Python itself looked up in a class, unless a run has made that."""
         owner = owner_of(cls, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from d2s.runtime.recording.lifting import Reachable, is_watched
 from d2s.runtime.recording.locations import asking_code, is_left_alone, is_own, is_users_function
 from d2s.runtime.recording.places import CONTAINERS, AttributeLocation, CellLocation, GlobalLocation, Location
+from d2s.runtime.recording.surroundings import note_loaded
 from d2s.runtime.torch_internals.calls import replaced
 
 # Methods of modules that read the dict of the module to find, or to write, the one attribute that they are asked for.
@@ -41,6 +43,13 @@ class Reads:
     def things(self) -> list[Any]:
         """The objects in which attributes were looked up."""
         return [thing for thing, _ in self._names.values()]
+
+    def note_item(self, container: Any, key: Any) -> None:
+        """Remember that it matters what a container has for a key, or at a position."""
+        if container is sys.modules:
+            note_loaded(self._reachable, key)
+        else:
+            self.note_contents(container)
 
     def note_contents(self, container: Any) -> None:
         """Remember that it matters what is in a container."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 import torch
 
-from d2s.runtime.ir.sources import Derived, Item, Setting, is_users_class
+from d2s.runtime.ir.sources import Item, Setting, is_users_class
 from d2s.runtime.recording.kinds import LOCKS, is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
@@ -87,9 +87,8 @@ def asking(reachable: Reachable, function: Any) -> Callable[..., Any]:
 
     def asked(*args: Any, **kwargs: Any) -> Any:
         answer = function(*args, **kwargs)
-        source = reachable.find(owner) if isinstance(owner, LOCKS) else None
-        if source is not None:
-            reachable.add_root(Derived(source, _is_locked), answer)
+        if isinstance(owner, LOCKS):
+            reachable.add_told(owner, _is_locked)
         elif is_always_told or (is_value(answer) and not kwargs and all(map(is_value, args))):
             reachable.add_root(Setting(function, args), answer)
         return answer
