@@ -25,6 +25,7 @@ from d2s.runtime.ir.sources import (
     Setting,
     Source,
     class_entry,
+    is_empty,
     read,
 )
 from d2s.runtime.recording.checks import (
@@ -251,6 +252,8 @@ class _Printer:
         elif isinstance(source, ContextValue):
             missing = self._constant(MISSING)
             self._require(f"{self._constant(source.variable)}.get({missing}) is {missing}")
+        elif isinstance(source, Cell):
+            self._require(f"{self._constant(is_empty)}({self._constant(source.cell)})")
         elif isinstance(source, Global):
             self._require(f"{source.name!r} not in {self._constant(source.namespace)}")
         elif isinstance(source, Item):

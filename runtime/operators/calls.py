@@ -48,7 +48,7 @@ from d2s.runtime.recording.locations import (
     package_of,
     user_location,
 )
-from d2s.runtime.recording.outside import EFFECTS, LOGGING, is_outside
+from d2s.runtime.recording.outside import EFFECTS, LOGGING, OF_THREADS, is_outside
 from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
@@ -164,7 +164,7 @@ def _of_users_object(recorder: Recorder, thing: Any) -> Any:
 
 def _left(function: Any, form: Callable[[Any], Any] = lambda function: function) -> Any:
     """The form of a function that is not rewritten, `form` of it unless it can't be part of a program."""
-    if not is_outside(function):
+    if not is_outside(function) and not isinstance(getattr(function, "__self__", None), OF_THREADS):
         return form(function)
 
     def refused(*args: Any, **kwargs: Any) -> Any:

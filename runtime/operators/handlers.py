@@ -17,7 +17,8 @@ from d2s.runtime.operators.staging import Region, shared_locations
 from d2s.runtime.recording.attempts import Handler
 from d2s.runtime.recording.exceptions import as_in_eager, of_local
 from d2s.runtime.recording.joins import record_joined
-from d2s.runtime.recording.locations import is_users_function, package_of
+from d2s.runtime.recording.locations import is_users_function, package_of, user_location
+from d2s.runtime.recording.outside import OF_THREADS
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 
 # What a bare `except` catches.
@@ -86,6 +87,9 @@ def entered(manager: Any) -> Any:
         return _hooked(manager)
     if package_of(type(manager)) == "torch":
         return manager
+    if isinstance(manager, OF_THREADS):
+        reason = f"a {type(manager).__name__} keeps other threads waiting, which no program does"
+        raise CaptureError("D2S308", reason, "take it around the static function", user_location())
     if isinstance(manager, warnings.catch_warnings) and manager._record:  # type: ignore[attr-defined]
         reason = "warnings are caught in a list, and the program gives them only when it runs"
         raise CaptureError("D2S308", reason, "catch them around the static function")

@@ -62,6 +62,8 @@ def note_attribute(owner: Any, name: str) -> None:
         if not is_tag(owner, name):
             return
         recorder.tags.note(owner, name)
+    if isinstance(owner, types.CellType):
+        raise unseen("a variable of a function is written through its cell")
     if not _writes_itself(owner, name):
         recorder.merged.check_unwritten(owner)
         if isinstance(owner, type) and "<locals>" not in owner.__qualname__:

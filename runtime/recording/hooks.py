@@ -15,6 +15,7 @@ from d2s.runtime.recording.handles import RunTimeHandle
 from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.locations import is_users_function, user_location
 from d2s.runtime.recording.outputs import Outputs
+from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import cells_of, globals_of
 from d2s.runtime.torch_internals.effects import hooks_of
 
@@ -66,5 +67,6 @@ def _used_by(hook: Any) -> Iterator[tuple[str, Any]]:
         hook = hook.__func__
     if is_users_function(hook):
         for source, value in (*cells_of(hook), *globals_of(hook)):
-            if not isinstance(value, types.ModuleType | types.FunctionType | torch.Tensor) and not is_value(value):
+            is_harmless = isinstance(value, types.ModuleType | types.FunctionType | torch.Tensor) or is_value(value)
+            if value is not MISSING and not is_harmless:
                 yield str(source), value

@@ -242,7 +242,7 @@ class Reachable:
         queue: deque[tuple[Source, Any, Source | None]] = deque((source, value, None) for source, value in starts)
         while queue:
             source, value, attribute = queue.popleft()
-            if is_value(value):
+            if is_value(value) and not type(value).__dictoffset__:
                 if is_users_class(type(value)):
                     self.add_class(type(value))
                 continue

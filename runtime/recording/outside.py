@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import random
+import threading
 import time
 import types
 import warnings
@@ -27,6 +28,11 @@ _MODULES = frozenset(
 )
 # Of those the functions that only compute.
 _COMPUTE = os.fspath, os.fsencode, os.fsdecode, os.path.commonprefix
+# What users keep other threads waiting by; in libraries, such as `cached_property`, that is their own affair.
+OF_THREADS = (
+    *(type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Event),
+    *(threading.Semaphore, threading.Condition, threading.Barrier),
+)
 # What objects of these classes do, but for the methods of the classes beside them.
 _CLASSES: tuple[tuple[type, type], ...] = (
     (io.IOBase, object),

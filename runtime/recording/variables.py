@@ -36,10 +36,11 @@ Found = Iterator[tuple[Source, Any]]
 
 
 def cells_of(function: Any) -> Found:
-    """The variables of outer functions that a function names, also in functions inside it, if they are bound."""
+    """The variables of outer functions that a function names, also inside it; MISSING for what is not bound."""
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if not is_empty(cell) and not is_own_module(cell.cell_contents):
-            yield Cell(cell, name), cell.cell_contents
+        held = MISSING if is_empty(cell) else cell.cell_contents
+        if not is_own_module(held):
+            yield Cell(cell, name), held
 
 
 def is_own_module(thing: Any) -> bool:

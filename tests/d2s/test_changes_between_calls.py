@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pytest
 import torch
-from compare import same
+from compare import outcome, same
 
 import d2s
 
@@ -186,10 +186,48 @@ def the_environment(static):
     return [*answers, function(X)]
 
 
+def variables_that_are_not_bound_yet(static):
+    @static
+    def function(x):
+        nonlocal count
+        try:
+            count += 1
+        except NameError:
+            count = 0
+        return helper(x) * count
+
+    answers = [outcome(function, X)]
+
+    def helper(x):
+        return x * 2
+
+    answers += [function(X), function(X)]
+    count = 50
+    return [*answers, function(X)], count
+
+
+class Text(str):
+    pass
+
+
+def attributes_of_values(static):
+    text: Any = Text("a")
+    text.count_ = 0
+
+    @static
+    def function(x):
+        text.count_ += 1
+        return x * text.count_
+
+    answers = [function(X), function(X)]
+    text.count_ = 7
+    return [*answers, function(X)], text.count_
+
+
 CHANGES = [
     *(members_of_an_enum, defaults_of_a_named_tuple, functions_in_descriptors, settings_of_numpy),
     *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors, attributes_of_a_static_function),
-    *(what_a_metaclass_hides, the_environment),
+    *(what_a_metaclass_hides, the_environment, variables_that_are_not_bound_yet, attributes_of_values),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import contextvars
 import logging
+import threading
 import weakref
 from typing import Any, cast
 
@@ -103,7 +104,30 @@ def scripted_function(x):
     return script(x)
 
 
+LOCK, FREE = threading.Lock(), threading.Semaphore(1)
+
+
+def holds_a_lock(x):
+    with LOCK:
+        return x + 1
+
+
+def takes_a_lock(x):
+    taken = LOCK.acquire(timeout=5)
+    LOCK.release()
+    return x, taken
+
+
+def takes_a_semaphore(x):
+    FREE.acquire()
+    FREE.release()
+    return x
+
+
 CODES = {
+    holds_a_lock: "D2S308",
+    takes_a_lock: "D2S308",
+    takes_a_semaphore: "D2S308",
     kind_of_answer: "D2S307",
     kind_by_attribute: "D2S307",
     is_of_kind: "D2S307",
