@@ -189,7 +189,7 @@ def the_environment(static):
 def variables_that_are_not_bound_yet(static):
     @static
     def function(x):
-        nonlocal count
+        nonlocal count  # type: ignore[misc]
         try:
             count += 1
         except NameError:
