@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +62,16 @@ class Programs:
         Raises:
             TypeError: they don't fit; with the words of Python, for the function itself is called with them.
         """
-        with suppress(TypeError):
+        try:
             bound = self.signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            return bound
-        if not hasattr(self.function, "__signature__"):
-            self.function(*args, **kwargs)
-        return self.signature.bind(*args, **kwargs)
+        except TypeError:
+            bound = None
+        if bound is None:  # no longer in the handler, so that Python's error is not linked to ours
+            if not hasattr(self.function, "__signature__"):
+                self.function(*args, **kwargs)
+            return self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound
 
     def bind_with_examples(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
         """The same; in place of those that are missing there are examples of what the `input_spec` says."""

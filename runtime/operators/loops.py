@@ -29,6 +29,8 @@ from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
 
 MOST_PEELED = 3
+# Python's own iterators that run code of the user's for an item.
+_RUNNING = (types.GeneratorType, type(iter(int, 1)))
 
 
 class until:
@@ -308,9 +310,6 @@ def _runs_code(iterator: Iterator[Any]) -> bool:
     if cls in (zip, enumerate):
         return any(map(_runs_code, iterator.__reduce__()[1]))
     return cls in _RUNNING or cls.__module__ == "itertools" or is_of_python(cls)
-
-
-_RUNNING = (types.GeneratorType, type(iter(int, 1)))
 
 
 def _trip_unless(

@@ -35,6 +35,7 @@ import torch
 from d2s.runtime.ir.sources import Source
 from d2s.runtime.recording import parts
 from d2s.runtime.recording.checks import Check, HasText, IsObject, IsValue
+from d2s.runtime.recording.outside import LOCKS
 from d2s.runtime.recording.parts import Parts, both, form, named
 from d2s.runtime.recording.structures import walks_itself
 
@@ -74,7 +75,6 @@ _DESCRIPTORS = (
 )
 _WRAPPERS = (staticmethod, classmethod)
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
-LOCKS = (type(threading.Lock()), type(threading.RLock()))
 _MAPPINGS = (dict, types.MappingProxyType)
 _NAMESPACES = (types.SimpleNamespace, threading.local)
 _ARRAYS = ("numpy.ndarray", array.array, bytearray, memoryview, "mmap.mmap", "_ctypes.Array")

@@ -29,8 +29,9 @@ _MODULES = frozenset(
 # Of those the functions that only compute.
 _COMPUTE = os.fspath, os.fsencode, os.fsdecode, os.path.commonprefix
 # What users keep other threads waiting by; in libraries, such as `cached_property`, that is their own affair.
+LOCKS = (type(threading.Lock()), type(threading.RLock()))
 OF_THREADS = (
-    *(type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.Event),
+    *(*LOCKS, threading.Thread, threading.Event),
     *(threading.Semaphore, threading.Condition, threading.Barrier),
 )
 # What objects of these classes do, but for the methods of the classes beside them.

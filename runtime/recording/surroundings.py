@@ -20,10 +20,10 @@ import numpy
 import torch
 
 from d2s.runtime.ir.sources import Item, Setting, is_users_class
-from d2s.runtime.recording.kinds import LOCKS, is_value
+from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.lifting import Reachable
 from d2s.runtime.recording.locations import package_of
-from d2s.runtime.recording.outside import is_outside
+from d2s.runtime.recording.outside import LOCKS, is_outside
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import LOADED_MODULES, named_of
 from d2s.runtime.torch_internals.modes import default_devices
@@ -66,9 +66,10 @@ def note_devices(reachable: Reachable) -> None:
 
 def is_asking(function: Any) -> bool:
     """Whether a function tells of a setting of torch or of the process that the recording does not follow itself."""
-    if isinstance(getattr(function, "__self__", None), LOCKS):
-        return function.__name__ == "locked"
-    if isinstance(getattr(function, "__self__", None), logging.Logger):
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, LOCKS):
+        return bool(function.__name__ == "locked")
+    if isinstance(owner, logging.Logger):
         return function.__name__ in _OF_LOGGERS
     if not isinstance(function, types.FunctionType | types.BuiltinFunctionType):
         return False
