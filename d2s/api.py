@@ -12,7 +12,7 @@ from d2s.errors import D2SError
 from d2s.programs import Options
 from d2s.runtime.backend.execution import BACKENDS
 from d2s.runtime.operators.refusals import is_distributed
-from d2s.static import BoundStaticFunction, StaticFunction, StaticObject, StaticPartial
+from d2s.static import BoundStaticFunction, StaticForward, StaticFunction, StaticObject, StaticPartial
 
 _STATIC = StaticFunction | BoundStaticFunction | StaticPartial
 
@@ -94,6 +94,8 @@ def _in_place(owner: Any, name: str, options: Options) -> Any:
     if not isinstance(method, types.FunctionType | types.MethodType) or method.__name__ == "_forward_unimplemented":
         raise D2SError(f"to_static makes `{name}` of {owner!r} static, and it has none written in Python")
     static = _static(method, options)
+    if isinstance(static, BoundStaticFunction) and getattr(type(owner), name) is static.__func__.function:
+        static = StaticForward(static.__func__, owner)
     if isinstance(static, StaticFunction):
         static.place = owner, name
     setattr(owner, name, static)

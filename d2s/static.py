@@ -205,8 +205,12 @@ class BoundStaticFunction:
 
     def __init__(self, static: StaticFunction, instance: Any):
         functools.update_wrapper(self, static.function)
-        self._static = static
+        self._held = static
         self.__self__ = instance
+
+    @property
+    def _static(self) -> StaticFunction:
+        return self._held
 
     @property
     def __func__(self) -> StaticFunction:
@@ -254,20 +258,32 @@ class BoundStaticFunction:
         return self._static is other._static and self.__self__ is other.__self__
 
     def __hash__(self) -> int:
-        return hash((id(self._static), id(self.__self__)))
+        return hash((BoundStaticFunction, id(self.__self__)))
 
     # -------------------------------------------------------------- copies
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BoundStaticFunction:
         """Bound to a copy of the object, with programs of its own."""
         static = StaticFunction(self._static.function, self._static.options)
-        return BoundStaticFunction(static, copy.deepcopy(self.__self__, memo))
+        return type(self)(static, copy.deepcopy(self.__self__, memo))
 
     def __getstate__(self) -> tuple[StaticFunction, Any]:
         return self._static, self.__self__
 
     def __setstate__(self, state: tuple[StaticFunction, Any]) -> None:
         self.__init__(*state)  # type: ignore[misc]
+
+
+class StaticForward(BoundStaticFunction):
+    """The static `forward` of one module: it stays that of the module's class, also when that gets another."""
+
+    @property
+    def _static(self) -> StaticFunction:
+        function = type(self.__self__).forward
+        if function is not self._held.function and function is not self._held:
+            is_static = isinstance(function, StaticFunction)
+            self._held = function if is_static else StaticFunction(function, self._held.options)
+        return self._held
 
 
 class StaticObject(BoundStaticFunction):
@@ -277,6 +293,15 @@ class StaticObject(BoundStaticFunction):
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.__self__, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_held" or name.startswith("__"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.__self__, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__self__, name)
 
     def rollback(self) -> Any:
         """The original object."""

@@ -100,6 +100,8 @@ def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Foun
             yield Member(source, "", name), MISSING  # it would hide the other
     elif name in own:
         yield path, own[name]
+        if owner is not None and is_users_class(owner):
+            yield ClassEntry(type(thing), name), of_class  # a property in its place would hide the other
     else:
         yield from _of_class(source, thing, owner, name)
 

@@ -202,7 +202,8 @@ class Outputs:
                 continue
             source = self.recorder.reachable.source_of(location)
             was, now = spec_at(location, before), spec_at(location, after)
-            if source is not None and not is_equal(self.recorder, was, now):
+            is_same = is_equal(self.recorder, was, now) or self.recorder.is_as_it_came(location, after)
+            if source is not None and not is_same:
                 if not isinstance(location, ContentsLocation):
                     self.recorder.note_counter(location, before, after, source)
                 found.append((location, source, after))

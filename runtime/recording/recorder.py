@@ -443,6 +443,11 @@ class Recorder(TorchFunctionMode):
             value = self._input(location.key(), PythonType(kind), source, Role.COUNTER)
             self.journal.write(location, self.number(kind, value))
 
+    def is_as_it_came(self, location: Location, held: Any) -> bool:
+        """Whether a place holds the number that the program is given for it."""
+        entry = self._inputs.get(location.key())
+        return entry is not None and is_staged(held) and held.value is entry.value
+
     def operand(self, leaf: Any) -> Tree:
         """What an argument of a call is in the program."""
         if isinstance(leaf, torch.Tensor):
