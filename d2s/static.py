@@ -107,6 +107,7 @@ class StaticFunction:
             return executable.run(inputs, tuple(bound.arguments.values()))
         # No longer in the handler: what the user's code raises has nothing to do with the refusal.
         tell(self.function, refusal)
+        refusal.__cause__ = refusal.__context__ = refusal.__traceback__ = None  # they know its arguments
         if not was_told(refusal):
             self._warn(refusal)
         return run_in_eager(self.function, refusal, StaticFunction, args, kwargs)

@@ -33,17 +33,24 @@ def transform(node: Any, context: Context) -> Any:
 class _Handlers(OwnStatements):
     def visit_Try(self, node: Any) -> Any:
         at = node.body[0]
-        caught = thunk(_caught(node))
-        self.generic_visit(node)
-        template = f"with operators.handling(caught{', True' if node.finalbody else ''}): body"
-        node.body = statements(template, at, operators=OPERATORS, caught=caught, body=node.body)
+        self._mark(node, "handling", _caught(node))
         if node.handlers:
             first = statements("try: pass\nexcept operators.Unwinding: raise", at, operators=OPERATORS)
             node.handlers = [*first[0].handlers, *node.handlers]
+        return node
+
+    def visit_TryStar(self, node: Any) -> Any:
+        self._mark(node, "handling_groups", _caught(node))
+        return node
+
+    def _mark(self, node: Any, manager: str, classes: Any) -> None:
+        caught = thunk(classes)
+        self.generic_visit(node)
+        template = f"with operators.{manager}(caught{', True' if node.finalbody else ''}): body"
+        node.body = statements(template, node.body[0], operators=OPERATORS, caught=caught, body=node.body)
         if node.finalbody:
             template = "if not operators.unwinding(): body"
             node.finalbody = statements(template, node.finalbody[0], operators=OPERATORS, body=node.finalbody)
-        return node
 
     def visit_With(self, node: Any) -> Any:
         self.generic_visit(node)
@@ -60,4 +67,5 @@ def _caught(node: Any) -> Any:
     if any(handler.type is None for handler in node.handlers):
         return expression("operators.ANYTHING", node.body[0], operators=OPERATORS)
     types = [handler.type for handler in node.handlers]
-    return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), node.body[0])
+    is_one = len(types) == 1 and isinstance(node, gast.Try)
+    return types[0] if is_one else placed(gast.Tuple(types, gast.Load()), node.body[0])

@@ -131,7 +131,7 @@ class Executable:
         Raises:
             Exception: what the function raises.
         """
-        failure: Exception | None = None
+        failure: BaseException | None = None
         raised: RaisedAfterWrites | None = None
         try:
             answer, writes, values = self._run(*inputs)
@@ -145,15 +145,20 @@ class Executable:
                 self.failures += 1
                 return self._in_eager(arguments)
             self._add_place(failure)
-            raise failure
+            _clear_frames(failure)
         if raised is not None:
             self._write(raised.writes, raised.values, arguments)
-            raise raised.exception
+            failure = raised.exception
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure, raised  # else the exception and this frame keep each other
         if writes:
             self._write(writes, values, arguments)
         return answer
 
-    def _has_done_nothing(self, failure: Exception, inputs: Sequence[Any]) -> bool:
+    def _has_done_nothing(self, failure: BaseException, inputs: Sequence[Any]) -> bool:
         """Whether nothing that the program did before it failed can be seen from outside."""
         seen, loops = self._visible_lines, self.compiled.loops
         if not seen:
@@ -181,7 +186,7 @@ class Executable:
         for place, write, value in zip(places, writes, values, strict=True):
             place.write(MISSING if write.kind is WriteKind.UNBIND else value)
 
-    def _add_place(self, error: Exception) -> None:
+    def _add_place(self, error: BaseException) -> None:
         """Note the line of the user's code that an exception comes from."""
         for frame, line in traceback.walk_tb(error.__traceback__):
             place = place_of(frame.f_code, line)
@@ -190,11 +195,18 @@ class Executable:
                 error.add_note(f'  File "{place.filename}", line {place.line}, in {place.function}\n    {text}')
 
 
-def _frames(error: Exception) -> list[tuple[types.FrameType, int]]:
+def _frames(error: BaseException) -> list[tuple[types.FrameType, int]]:
     return list(traceback.walk_tb(error.__traceback__))
 
 
-def _is_raised(error: Exception) -> bool:
+def _clear_frames(error: BaseException) -> None:
+    """Have the frames of programs let go of the exception, which knows them."""
+    for frame, _ in _frames(error):
+        if frame.f_code.co_filename in _by_file:
+            frame.clear()
+
+
+def _is_raised(error: BaseException) -> bool:
     """Whether an exception is one that the function itself raises, and so the program by a `raise`."""
     if isinstance(error, D2SError):
         return False

@@ -38,7 +38,7 @@ from d2s.runtime.operators.decisions import (
     or_test,
 )
 from d2s.runtime.operators.generators import generator
-from d2s.runtime.operators.handlers import ANYTHING, entered, handling, joined, unwinding
+from d2s.runtime.operators.handlers import ANYTHING, entered, handling, handling_groups, joined, unwinding
 from d2s.runtime.operators.items import get_item, get_slice
 from d2s.runtime.operators.loops import emitted, emitted_all, for_, until, while_
 from d2s.runtime.operators.tables import dict_, set_
@@ -79,6 +79,7 @@ __all__ = [
     "get_item",
     "get_slice",
     "handling",
+    "handling_groups",
     "if_",
     "if_expression",
     "is_",

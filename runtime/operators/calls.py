@@ -32,6 +32,7 @@ from d2s.runtime.operators.context import of_context
 from d2s.runtime.operators.effects import of_effect
 from d2s.runtime.operators.folds import list_
 from d2s.runtime.operators.methods import converting_classes
+from d2s.runtime.operators.modules import converting_lookups
 from d2s.runtime.operators.opaque import is_kept_dynamic, recorded_as_it_is
 from d2s.runtime.operators.refusals import SCRIPTED, refuse_coroutine, refuse_module, refuse_unwatched
 from d2s.runtime.operators.tensor_classes import refusing_their_names
@@ -48,6 +49,7 @@ from d2s.runtime.recording.locations import (
     package_of,
     user_location,
 )
+from d2s.runtime.recording.net import is_of_unknown
 from d2s.runtime.recording.outside import EFFECTS, LOGGING, OF_THREADS, is_outside
 from d2s.runtime.recording.places import CellLocation
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -129,6 +131,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
             return _made_by_parts(recorder, owner)  # what a metaclass hands on
         if function in EFFECTS:
             return of_effect(recorder, function)
+        if is_of_unknown(recorder, function):
+            return _refused(function)
         return REPLACEMENTS.get(function) or _left(function, of_c)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
@@ -166,6 +170,11 @@ def _left(function: Any, form: Callable[[Any], Any] = lambda function: function)
     """The form of a function that is not rewritten, `form` of it unless it can't be part of a program."""
     if not is_outside(function) and not isinstance(getattr(function, "__self__", None), OF_THREADS):
         return form(function)
+    return _refused(function)
+
+
+def _refused(function: Any) -> Callable[..., Any]:
+    """A function that can't be part of a program: the call of it raises."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
         reason = f"{function.__name__}() asks for, or changes, what is outside of the program"
@@ -320,6 +329,7 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
         replaced(torch.nn.Module, "__call__", recording_call),
         recording_cached_properties(recorder, converted),
         converting_classes(recorder, converted),
+        converting_lookups(recorder, converted),
         refusing_their_names(recorder),
     ):
         yield

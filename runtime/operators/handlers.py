@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from torch.autograd.graph import save_on_cpu, saved_tensors_hooks
@@ -59,6 +59,23 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
         if recorder is not None:
             # A generator may end after what was entered later.
             recorder.handlers[:] = [other for other in recorder.handlers if other is not handler]
+
+
+def handling_groups(caught: Callable[[], tuple[Any, ...]], sees: bool = False) -> AbstractContextManager[None]:
+    """The same for an `except*`, which also takes exceptions out of groups.
+
+    Raises:
+        CaptureError: it catches all, and what unwinds a recording is no exception of the user's.
+    """
+    recorder = active_recorder()
+    if recorder is not None and _is_among(BaseException, caught()):
+        reason = "`except* BaseException` also catches what ends a recording"
+        raise recorder.pending(CaptureError("D2S307", reason, "catch `Exception`", user_location()))
+    return handling(lambda: (*caught(), BaseExceptionGroup), sees)
+
+
+def _is_among(cls: type, classes: tuple[Any, ...]) -> bool:
+    return any(_is_among(cls, each) if isinstance(each, tuple) else each is cls for each in classes)
 
 
 def _now() -> tuple[Recorder | None, object]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CaptureError
-from d2s.runtime.ir.sources import Constant, original_of
+from d2s.runtime.ir.sources import Constant, is_users_class, original_of, owner_of
 from d2s.runtime.operators.items import get_item, need_list, need_table, set_at_position
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import for_the_user, is_users_function, user_location
@@ -77,7 +77,10 @@ def _writes_itself(owner: Any, name: str) -> bool:
     setter = of_class.fset if isinstance(of_class, property) else getattr(type(of_class), "__set__", None)
     if setter is None and isinstance(of_class, property):
         return True
-    return is_users_function(inspect.unwrap(setter)) if setter else False
+    holder = owner_of(type(owner), name)
+    if setter is None or holder is None or not is_users_class(holder):
+        return False
+    return is_users_function(inspect.unwrap(setter))
 
 
 def unseen(what: str) -> CaptureError:

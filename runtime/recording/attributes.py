@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.sources import (
     Attribute,
     ClassEntry,
@@ -19,7 +20,8 @@ from d2s.runtime.ir.sources import (
     owner_of,
     users_metaclass,
 )
-from d2s.runtime.recording.checks import Check, IsObject, Lacks
+from d2s.runtime.recording.checks import Check, IsObject, IsValue, Lacks
+from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.lifting import answers_itself, attribute_source
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.places import IN_C, MISSING, Slot
@@ -50,6 +52,7 @@ def looked_up_in_class(source: Source, cls: type, names: frozenset[str]) -> Foun
             yield ClassEntry(cls, name) if hasattr(found, "__get__") else Attribute(source, name), found
     if users_metaclass(cls) is not None:
         yield Attribute(source, "__class__"), type(cls)
+    yield Attribute(source, "__mro__"), IsValue(cls.__mro__)
     for index, base in enumerate(cls.__mro__):
         if is_users_class(base):
             path = Item(Attribute(source, "__mro__"), index)
@@ -114,6 +117,9 @@ def _of_descriptor(source: Source, thing: Any, owner: type, name: str) -> Found:
     if isinstance(descriptor, IN_C):
         read = Slot(descriptor)
         held = read(thing)
+        if not is_value(held) and read(thing) is not held:
+            reason = f"{source}.{name} makes a {type(held).__name__} whenever it is read, of what it does not own"
+            raise CaptureError("D2S310", reason, "read it before the call, and hand in what it gives")
         is_plain = held is not MISSING and not answers_itself(type(thing))
         yield Attribute(source, name) if is_plain else Derived(source, read), held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +69,13 @@ def capture(
     for parameter, value in bound.arguments.items():
         reachable.add_root(Argument(parameter), value)
     reachable.add_function(function)
-    recorder = Recorder(reachable, convert, RULES, dynamic)
-    recorder.take_numbers(bound.arguments)
+    with closing(Recorder(reachable, convert, RULES, dynamic)) as recorder:
+        recorder.take_numbers(bound.arguments)
+        return _captured(recorder, function, bound)
 
+
+def _captured(recorder: Recorder, function: Callable[..., Any], bound: inspect.BoundArguments) -> Capture:
+    reachable = recorder.reachable
     snapshot = Snapshot(recorder.journal)
     snapshot.take_surroundings()
 

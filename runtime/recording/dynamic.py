@@ -40,7 +40,8 @@ def location_of(source: Source, arguments: Mapping[str, Any]) -> Location | None
         case Cell(cell):
             return CellLocation(cell)
         case Attribute(base, name) | Member(base, _, name):
-            return AttributeLocation(read(base, arguments), name)
+            location = AttributeLocation(read(base, arguments), name)
+            return None if location.is_of_descriptor() else location
     return None
 
 

@@ -46,6 +46,7 @@ from d2s.runtime.recording.checks import (
     IsObject,
     IsSame,
     IsTensor,
+    IsValue,
     Lacks,
     Whole,
 )
@@ -109,7 +110,7 @@ class _Finder:
             found[source] = Guard(source, check)
             if not isinstance(check, Whole) and not is_value(thing):
                 first[id(thing)] = source, thing
-            if not isinstance(check, IsEmpty | Lacks) and id(thing) not in seen:
+            if check is not thing and not isinstance(check, IsEmpty) and id(thing) not in seen:
                 seen[id(thing)] = thing
                 queue.extend(self._inside(source, thing))
         self._check_apart([thing for thing in seen.values() if is_block(thing)], arguments)
@@ -175,7 +176,7 @@ class _Finder:
         """What must hold of an object itself."""
         if thing is MISSING:
             return IsMissing()
-        if isinstance(thing, Lacks):
+        if isinstance(thing, Lacks | IsValue):
             return thing
         if isinstance(thing, torch.Tensor):
             return self._tensor(source, thing)
@@ -188,7 +189,7 @@ class _Finder:
             return kind.check(thing)
         if is_watched(type(thing)):
             return HasForm(type(thing))
-        if is_looked_into(type(thing)) and can_be_asked(thing, self.names):
+        if has_no_rule(thing, self.names):
             reason = f"a {type(thing).__name__} is read, of which d2s can't tell whether it has changed"
             raise CaptureError("D2S310", reason, f"read {source} before the call, and hand in what it gives")
         return IsObject(thing)
@@ -236,6 +237,13 @@ class _Finder:
         kind = kind_of(thing)
         if kind is not None:
             yield from kind.parts(source, thing)
+
+
+def has_no_rule(thing: Any, names: Collection[str]) -> bool:
+    """Whether code with these names can ask an object for something that nothing tells the changes of."""
+    if kind_of(thing) is not None or isinstance(thing, torch.Tensor) or is_watched(type(thing)):
+        return False
+    return is_looked_into(type(thing)) and can_be_asked(thing, names)
 
 
 def _may_be_hashed(thing: Any) -> bool:

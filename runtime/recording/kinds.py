@@ -82,7 +82,7 @@ _GETTERS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _BUILT_IN = (types.BuiltinFunctionType,)
 _SPECIAL = (types.MethodWrapperType,)
 
-_STATIC = "d2s.static.StaticFunction"
+_STATIC = ("d2s.static.StaticFunction", "d2s.static.BoundStaticFunction")
 _CYTHON = re.compile(r"^_cython_[0-9_]+$")
 _OF_CYTHON = "cython.cython_function_or_method"
 _OF_EXTENSIONS = ("numpy.ufunc", "numpy._ArrayFunctionDispatcher", _OF_CYTHON, re.Match)
@@ -99,7 +99,7 @@ TABLE = (
     Kind("classes", "identity", (type,), IsObject),
     Kind("Python modules", "identity", (types.ModuleType,), IsObject),
     Kind("functions", "code, closure, defaults", (types.FunctionType,), parts.function, parts.of_function),
-    Kind("static functions", "identity, function", (_STATIC,), IsObject, named("__d2s_original__")),
+    Kind("static functions", "identity, function", _STATIC, IsObject, named("__d2s_original__")),
     Kind("bound methods", "function, object", (types.MethodType,), form, named("__func__", "__self__")),
     Kind("built-in functions and methods", "object, name", _BUILT_IN, parts.built_in, parts.of_built_in),
     Kind("special methods of an object", "object, name", _SPECIAL, form, named("__self__", "__name__")),

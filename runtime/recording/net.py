@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from d2s.runtime.errors import CaptureError, Location
+from d2s.runtime.recording.guards import has_no_rule
 from d2s.runtime.recording.locations import is_of_libraries, is_of_ops, is_rewritten
 from d2s.runtime.recording.outside import EFFECTS, LOGGING, is_outside
 
@@ -104,10 +105,17 @@ def _refuse_effect(recorder: Recorder, caller: types.FrameType | None, called: A
         return
     if _is_among(called, _OF_THEMSELVES) and is_of_libraries(caller.f_code):
         return
-    if (_is_among(called, EFFECTS) or is_outside(called)) and not _is_aside(caller):
+    is_refused = _is_among(called, EFFECTS) or is_outside(called) or is_of_unknown(recorder, called)
+    if is_refused and not _is_aside(caller):
         recorder.raise_pending()  # of the user's code that calls it
         reason = f"{caller.f_code.co_qualname}, which is not rewritten, calls {called.__name__}()"
         raise recorder.pending(CaptureError("D2S308", reason, "call it before the static function or after"))
+
+
+def is_of_unknown(recorder: Recorder, function: Any) -> bool:
+    """Whether a built-in method is one of an object that the call found, and that nothing tells the changes of."""
+    owner = getattr(function, "__self__", None)
+    return has_no_rule(owner, (function.__name__,)) and recorder.reachable.find(owner) is not None
 
 
 def _is_among(called: Any, functions: Collection[Any]) -> bool:

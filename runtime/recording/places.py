@@ -7,6 +7,7 @@ code does was recorded already.
 from __future__ import annotations
 
 import copy
+import ctypes
 import types
 from collections import deque
 from contextvars import ContextVar
@@ -51,8 +52,12 @@ class Slot:
         return hash(self.descriptor)
 
 
+class _Structure(ctypes.Structure):
+    _fields_ = (("field", ctypes.c_int),)
+
+
 # Their attributes are read in C, with the class as their only say in it.
-IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType)
+IN_C = (types.MemberDescriptorType, types.GetSetDescriptorType, type(_Structure.field))
 # Where a module of torch keeps what it is made of.
 TABLES = ("_parameters", "_buffers", "_modules")
 
@@ -140,6 +145,11 @@ class AttributeLocation(NamedLocation):
         tables = TABLES if isinstance(self.owner, torch.nn.Module) else ()
         holders = (own, *(own[table] for table in tables if table in own))
         return next((holder[self.name] for holder in holders if self.name in holder), MISSING)
+
+    def is_of_descriptor(self) -> bool:
+        """Whether a property or such stands for it, of which only the code there knows what it keeps."""
+        descriptor = class_entry(type(self.owner), self.name, MISSING)
+        return hasattr(type(descriptor), "__set__") and not isinstance(descriptor, IN_C)
 
     def is_plain(self) -> bool:
         usual = object.__setattr__, torch.nn.Module.__setattr__, type.__setattr__

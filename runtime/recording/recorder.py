@@ -256,6 +256,10 @@ class Recorder(TorchFunctionMode):
             raise CaptureError("D2S404", "autocast is switched", "enter torch.autocast by a `with`", user_location())
         return now
 
+    def close(self) -> None:
+        """Let go of the user's objects: the parts of a recording know each other, and the collector comes late."""
+        self.__dict__.clear()
+
     def is_at_work(self) -> bool:
         """Whether what runs now is recorded."""
         return active_recorder() is self

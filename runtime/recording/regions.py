@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from d2s.runtime.errors import CaptureError, Unwinding
 from d2s.runtime.ir.program import Block, Branch, Terminator, Value
@@ -147,24 +147,47 @@ def explore(
     `finish(head, answer)` makes the part of the program after the last decision of a path, which begins as `head`;
     `combine(condition, first, last, then, orelse)` that of the section `first` to `last` with a decision at its end.
     """
-    recorder = region.recorder
-    outer, outer_block = recorder.region, recorder.block
-    recorder.region = region
-    mark = recorder.journal.mark()
-    facts = recorder.facts.copy()
-    start = recorder.next_number
-    region.highest = start
+    return _Explorer(region, run, finish, combine).explore()
 
-    def run_path(path: Path) -> Answer:
+
+class _Explorer(Generic[Answer, Part]):
+    """Runs every path through one region. A class, for a closure that calls itself would wait for the collector."""
+
+    def __init__(
+        self,
+        region: Region,
+        run: Callable[[], Answer],
+        finish: Callable[[Block, Answer], Part],
+        combine: Callable[[Value, Block, Block, Part, Part], Part],
+    ):
+        self.region, self.recorder = region, region.recorder
+        self.run, self.finish, self.combine = run, finish, combine
+        self.mark = self.recorder.journal.mark()
+        self.facts = self.recorder.facts.copy()
+        self.start = region.highest = self.recorder.next_number
+
+    def explore(self) -> Part:
+        """The part of the program that all the paths make."""
+        recorder, region = self.recorder, self.region
+        outer, outer_block = recorder.region, recorder.block
+        recorder.region = region
+        try:
+            return self._part(())
+        finally:
+            recorder.region, recorder.block, recorder.facts = outer, outer_block, self.facts
+            recorder.next_number = max(recorder.next_number, region.highest)
+
+    def _run_path(self, path: Path) -> Answer:
+        recorder, region = self.recorder, self.region
         while True:
-            recorder.journal.undo(mark)
-            recorder.next_number = start
+            recorder.journal.undo(self.mark)
+            recorder.next_number = self.start
             region.head = recorder.block = Block()
-            recorder.facts = facts.copy()
+            recorder.facts = self.facts.copy()
             region.forced, region.taken, region.sections, region.open = path, [], [], []
             try:
                 with recorder.same_modes():
-                    answer = run()
+                    answer = self.run()
             except Restart as restart:
                 if restart.region is not region:
                     raise
@@ -172,8 +195,9 @@ def explore(
                 region.highest = max(region.highest, recorder.next_number)
                 return answer
 
-    def part(path: Path) -> Part:
+    def _part(self, path: Path) -> Part:
         """What follows the last decision of a path, with all other ways that it can go from there."""
+        region = self.region
         region.paths += 1
         if region.paths > MOST_PATHS:
             raise CaptureError(
@@ -181,17 +205,11 @@ def explore(
                 f"more than {MOST_PATHS} paths lead through decisions that can't be merged",
                 "give the variables the same type, and dicts the same keys, whichever branch is taken",
             )
-        answer = run_path(path)
-        made = finish(region.head, answer)
+        answer = self._run_path(path)
+        made = self.finish(region.head, answer)
         sections, taken = region.sections, region.taken
         for index in reversed(range(len(path), len(taken))):
             prefix = tuple(side for _, side in taken[:index])
-            other = part((*prefix, False))
-            made = combine(taken[index][0], *sections[index], made, other)
+            other = self._part((*prefix, False))
+            made = self.combine(taken[index][0], *sections[index], made, other)
         return made
-
-    try:
-        return part(())
-    finally:
-        recorder.region, recorder.block, recorder.facts = outer, outer_block, facts
-        recorder.next_number = max(recorder.next_number, region.highest)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import sys
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -36,10 +39,22 @@ FAKE_ERRORS = (
 )
 
 
+def _import_aside(name: str) -> None:
+    """Import what torch imports for its first fakes, in a thread.
+
+    In it an import fails (that of z3), and the frames below are kept for ever, with the user's objects in them.
+    """
+    if name not in sys.modules:
+        thread = threading.Thread(target=importlib.import_module, args=(name,))
+        thread.start()
+        thread.join()
+
+
 class FakeWorld:
     """Tensors without data, and the symbols that stand for sizes and numbers not known yet."""
 
     def __init__(self) -> None:
+        _import_aside("torch.fx.experimental.validator")
         self.shape_env = ShapeEnv()
         self.mode = FakeTensorMode(shape_env=self.shape_env)
 

@@ -297,3 +297,22 @@ def own_words(x):
         return x.sum().item() + [], ""
     except (ValueError, TypeError) as error:
         return x, str(error)
+
+
+@feature("a group of exceptions under a condition, split by except*", X, -X, 9 * X.abs(), ways=3)
+def groups_of_exceptions(x):
+    caught = []
+    try:
+        if x.sum() > 5:
+            raise ExceptionGroup("several", [ValueError("a"), TypeError("b"), KeyError("c")])
+        if x.sum() < 0:
+            raise ValueError("alone")
+        x = x + 1
+    except* (ValueError, TypeError) as group:
+        caught.append([str(error) for error in group.exceptions])
+        x = x * 2
+    except* KeyError:
+        caught.append("key")
+    else:
+        caught.append("none")
+    return x, caught
