@@ -16,6 +16,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_unanswered
+from d2s.runtime.recording.structures import can_change
 from d2s.runtime.torch_internals.calls import replaced
 
 # Those that make a class or an object, or end one; `__init__` is converted where the class is called. All that a
@@ -73,9 +74,15 @@ def _form(recorder: Recorder, converted: Converted, cls: type, name: str) -> Any
         )
     if type(item) is classmethod and name in _OF_CLASSES and is_users_function(item.__func__):
         return classmethod(_recorded(recorder, converted, item.__func__, ClassEntry(cls, name)))
-    if not is_users_function(item) or not (name.startswith("__") and name.endswith("__")) or name in _LEFT:
+    if not is_users_function(item) or not _is_called_by_python(cls, name) or name in _LEFT:
         return None
     return _recorded(recorder, converted, item, ClassEntry(cls, name))
+
+
+def _is_called_by_python(cls: type, name: str) -> bool:
+    """Whether a method is special, or one that a base class written in C calls, such as `tzinfo.utcoffset`."""
+    is_special = name.startswith("__") and name.endswith("__")
+    return is_special or any(name in vars(base) for base in cls.__mro__[1:] if not can_change(base))
 
 
 def _recorded(recorder: Recorder, converted: Converted, method: Any, place: ClassEntry | None = None) -> Any:

@@ -12,6 +12,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
 from d2s.runtime.recording.staged import is_staged
+from d2s.runtime.recording.surroundings import note_printing
 from d2s.runtime.recording.texts import is_run_time_text
 from d2s.runtime.torch_internals.calls import entries_of
 
@@ -40,7 +41,10 @@ def shown(value: Any) -> Any:
         return quoted(value.args[0])
     if isinstance(value, BaseException) and method is BaseException.__str__:
         return shown(value.args[0] if len(value.args) == 1 else value.args) if value.args else ""
-    return quoted(value) if method is object.__str__ else str(value)
+    if method is object.__str__:
+        return quoted(value)
+    note_printing(recorder.reachable, value)
+    return str(value)
 
 
 def quoted(value: Any) -> Any:
@@ -66,6 +70,7 @@ def quoted(value: Any) -> Any:
         return _call_shown(kind.__name__, zip((f"{name}=" for name in kind._fields), value, strict=True))
     if method is BaseException.__repr__:
         return _call_shown(kind.__name__, (("", argument) for argument in value.args))
+    note_printing(recorder.reachable, value)
     return repr(value)
 
 

@@ -13,6 +13,7 @@ from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import plain_copy
+from d2s.runtime.recording.surroundings import note_printing
 from d2s.runtime.recording.texts import is_run_time_text
 
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"s": shown, "r": quoted, "a": ascii}
@@ -40,6 +41,7 @@ def formatted(value: Any, conversion: str | None, specification: Any) -> Any:
         return form(value, specification)
     if method is object.__format__ and not specification:
         return shown(value)
+    note_printing(recorder.reachable, value)
     return format(value, specification)
 
 

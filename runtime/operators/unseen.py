@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import copy
 import functools
 import types
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from d2s.runtime.recording.numbers import flag_in, is_run_time_number
 from d2s.runtime.recording.places import CONTAINERS
 from d2s.runtime.recording.recorder import active_recorder
 from d2s.runtime.recording.staged import is_staged
-from d2s.runtime.recording.structures import contents_of, is_block
+from d2s.runtime.recording.structures import contents_of, copied_block, is_block
 from d2s.runtime.recording.tables import KINDS
 from d2s.runtime.recording.texts import is_run_time_text
 
@@ -163,7 +162,7 @@ def _blocks_unchanged(args: tuple[Any, ...]) -> Iterator[None]:
         CaptureError: it did. The array is as it was.
     """
     blocks: list[Any] = [arg.obj if isinstance(arg, memoryview) else arg for arg in args if is_block(arg)]
-    before = [(block, copy.copy(block)) for block in blocks]
+    before = [(block, copied_block(block)) for block in blocks]
     yield
     for block, was in before:
         if contents_of(block) != contents_of(was):

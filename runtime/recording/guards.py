@@ -214,7 +214,10 @@ class _Finder:
     def _names(self, thing: Any) -> set[str]:
         """The names looked up in an object; of what users put on a tensor those that are in the code."""
         found = self.reads.of(thing)
-        return found | (self.names & attributes_of(thing).keys()) if isinstance(thing, torch.Tensor) else found
+        if not isinstance(thing, torch.Tensor):
+            return found
+        of_class = {name for base in type(thing).__mro__ if is_users_class(base) for name in vars(base)}
+        return found | (self.names & (attributes_of(thing).keys() | of_class))
 
     def _parts(self, source: Source, thing: Any) -> Iterator[tuple[Source, Any]]:
         if isinstance(source, Member) and not source.table and source.name in TABLES:

@@ -32,7 +32,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import Source
+from d2s.runtime.ir.sources import Constant, Source
 from d2s.runtime.recording import parts
 from d2s.runtime.recording.checks import Check, HasText, IsObject, IsValue
 from d2s.runtime.recording.outside import LOCKS
@@ -62,7 +62,7 @@ def _text(thing: Any) -> Check:
 _OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format, torch.qscheme)
 _OF_TYPES = (types.GenericAlias, types.UnionType, "typing._Final", typing.TypeVar, typing.ParamSpec)
 _VALUES = (bool, int, float, complex, str, bytes, type(None), range, type(...), type(NotImplemented))
-_DATES = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
+_DATES = (datetime.date, datetime.time, datetime.timedelta, datetime.timezone, "zoneinfo.ZoneInfo")
 _DECIMALS = (decimal.Decimal, decimal.Context, fractions.Fraction)
 _BY_TEXT = (*_DATES, *_DECIMALS, uuid.UUID, PurePath, torch.finfo, torch.iinfo)
 _DESCRIPTORS = (
@@ -119,7 +119,7 @@ TABLE = (
     Kind("dtypes, devices, layouts, memory formats", "value", _OF_TORCH, IsValue),
     Kind("types with arguments, unions", "value", _OF_TYPES, IsValue),
     Kind("regular expressions", "value", (re.Pattern,), IsValue),
-    Kind("dates, decimals, fractions, paths, `finfo`", "class, text", _BY_TEXT, _text),
+    Kind("dates, decimals, fractions, paths, `finfo`", "class, text, zone", _BY_TEXT, _text, parts.zone),
     Kind("scalars and dtypes of numpy", "class, text", ("numpy.generic", "numpy.dtype"), _text),
     Kind("slices", "start, stop, step", (slice,), form, named("start", "stop", "step")),
     _WALKING,
@@ -163,7 +163,9 @@ def _full_name(cls: type) -> str:
 def is_value(thing: Any) -> bool:
     """Whether nothing is in an object, and it can be told apart by its class and value."""
     kind = kind_of(thing)
-    return kind is not None and kind.check in (IsValue, _text)
+    if kind is None or kind.check not in (IsValue, _text):
+        return False
+    return kind.parts is parts.no_parts or not any(True for _ in kind.parts(Constant(thing, ""), thing))
 
 
 # What makes an object answer without that a name of it is asked for.

@@ -10,6 +10,7 @@ import builtins
 import datetime
 import io
 import logging
+import mmap
 import os
 import pathlib
 import random
@@ -40,6 +41,7 @@ _CLASSES: tuple[tuple[type, type], ...] = (
     (pathlib.Path, pathlib.PurePath),
     (random.Random, object),
     (torch.Generator, object),
+    (mmap.mmap, bytes),  # whose other methods are about its file and the position in it
 )
 # What is called for what it does to the world, and can be called again by a program. Of a logger the methods.
 LOGGING = frozenset("debug info warning warn error critical exception log".split())

@@ -79,6 +79,12 @@ def plainly(source: Source, container: Any) -> Parts:
     return [(Derived(source, plain_copy), plain_copy(container))]
 
 
+def zone(source: Source, thing: Any) -> Parts:
+    """The time zone of a date or a time."""
+    held = getattr(thing, "tzinfo", None)
+    return [] if held is None else [(Attribute(source, "tzinfo"), held)]
+
+
 def both(*given: Callable[[Source, Any], Parts]) -> Callable[[Source, Any], Parts]:
     """The parts of several kinds together."""
     return lambda source, thing: [part for parts in given for part in parts(source, thing)]

@@ -6,7 +6,6 @@ code does was recorded already.
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import types
 from collections import deque
@@ -19,7 +18,7 @@ import torch
 from d2s.runtime.ir.sources import attributes_of, class_entry
 from d2s.runtime.recording.locations import is_left_alone, is_own
 from d2s.runtime.recording.randomness import set_state, state_of
-from d2s.runtime.recording.structures import dict_class, plain_copy
+from d2s.runtime.recording.structures import copied_block, dict_class, plain_copy
 from d2s.runtime.torch_internals.settings import Setting
 
 
@@ -247,7 +246,7 @@ class BlockLocation(Location):
     """The numbers, or the objects, in an array, and its shape."""
 
     def read(self) -> Any:
-        return copy.copy(self.owner)
+        return copied_block(self.owner)
 
     def write(self, value: Any) -> None:
         if not hasattr(self.owner, "shape"):

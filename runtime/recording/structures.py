@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import copy
+import mmap
 import types
 from collections import OrderedDict, deque
 from typing import Any
@@ -71,6 +73,11 @@ def contents_of(thing: Any) -> tuple[Any, ...] | None:
     """The kind, form and bytes of a block of numbers that can change, such as an array of numpy's; else None."""
     view = _view_of(thing)
     return None if view is None else (view.format, view.shape, view.tobytes())
+
+
+def copied_block(block: Any) -> Any:
+    """A copy of a block of numbers."""
+    return block[:] if isinstance(block, mmap.mmap) else copy.copy(block)
 
 
 def is_block(thing: Any) -> bool:

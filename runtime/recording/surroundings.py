@@ -106,6 +106,17 @@ def errors_of_numpy() -> str:
     return repr(numpy.geterr())
 
 
+def printing_of_numpy() -> str:
+    """How numpy prints arrays."""
+    return repr(numpy.get_printoptions())
+
+
+def note_printing(reachable: Reachable, thing: Any) -> None:
+    """A text is made of an object by its class: of what is numpy's it matters how numpy prints."""
+    if isinstance(thing, numpy.ndarray | numpy.generic):
+        reachable.add_root(Setting(printing_of_numpy), printing_of_numpy())
+
+
 def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:
     """It matters whether a class is one of some kinds, as far as classes may be registered with those later."""
     for kind in kinds if isinstance(kinds, tuple) else getattr(kinds, "__args__", (kinds,)):

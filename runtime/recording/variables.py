@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dis
 import os
 import sys
@@ -56,6 +57,8 @@ def globals_of(function: Any) -> Found:
     namespace, code = function.__globals__, function.__code__
     for name, *attributes in sorted(chains_of_globals(code)):
         yield from _along(Global(namespace, name), namespace.get(name, MISSING), attributes, code)
+        if name not in namespace and not _is_pythons(name):
+            yield from _along(Global(vars(builtins), name), vars(builtins).get(name, MISSING), attributes, code)
     for name in sorted(_imports(code)):
         source, module = Item(LOADED_MODULES, name), sys.modules.get(name, MISSING)
         yield source, module
@@ -64,6 +67,12 @@ def globals_of(function: Any) -> Found:
         yield from named_of(source, module, names_in(code))
         if not is_users_name(name):
             yield Derived(source, itself), module
+
+
+def _is_pythons(name: str) -> bool:
+    """Whether Python itself has a built-in function or class of this name, which is trusted to stay what it is."""
+    item = vars(builtins).get(name, MISSING)
+    return getattr(item, "__module__", None) == "builtins" and not isinstance(item, types.FunctionType)
 
 
 def _along(source: Source, value: Any, attributes: list[str], code: types.CodeType) -> Found:
