@@ -181,7 +181,7 @@ class Programs:
 def _outline(thing: Any, depth: int = 0) -> Any:
     """What tells arguments apart roughly, as something that can be looked up: types, shapes, numbers and texts."""
     if isinstance(thing, torch.Tensor):
-        return type(thing), thing.dtype, tuple(thing.shape)
+        return type(thing), thing.dtype, thing.layout, None if thing.is_nested else tuple(thing.shape)
     if depth == _DEPTH:  # it may contain itself
         return type(thing)
     if isinstance(thing, list | tuple):

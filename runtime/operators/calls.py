@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from d2s.runtime.errors import CannotConvertError, CaptureError
-from d2s.runtime.ir.sources import Global, class_entry, original_of, read
+from d2s.runtime.ir.sources import Constant, Derived, Global, class_entry, original_of, read
 from d2s.runtime.operators.arrays import is_numpys, of_numpy
 from d2s.runtime.operators.attributes import of_getter
 from d2s.runtime.operators.builtins import REPLACEMENTS
@@ -303,11 +303,17 @@ def _looked_up(recorder: Recorder, cls: type, name: str) -> Any:
     return converted(recorder, method)
 
 
+def calling(cls: type[torch.nn.Module]) -> Any:
+    """What runs when a module of a class is called."""
+    return cls.__call__
+
+
 @contextmanager
 def converting_modules(recorder: Recorder) -> Iterator[None]:
     """While a recording goes on, every call of a module runs its converted `forward`, also calls that torch makes."""
     recorder.form_of = functools.partial(converted, recorder)
-    original = torch.nn.Module.__call__
+    original: Any = torch.nn.Module.__call__
+    form = converted(recorder, original) if is_users_function(original) else original
     kept: list[torch.nn.Module] = []  # those that are being recorded aside
 
     def recording_call(module: Any, *args: Any, **kwargs: Any) -> Any:
@@ -320,10 +326,12 @@ def converting_modules(recorder: Recorder) -> Iterator[None]:
                 return recorded_as_it_is(recorder, module, module)(*args, **kwargs)
             finally:
                 kept.pop()
+        kind = Constant(type(module), type(module).__qualname__)
+        recorder.reachable.add_root(Derived(kind, calling), original)
         for source in GLOBAL_HOOKS:
             recorder.reachable.add_root(source, read(source, {}))
         with _converted_parts(recorder, module):
-            return original(module, *args, **kwargs)
+            return form(module, *args, **kwargs)
 
     with (
         replaced(torch.nn.Module, "__call__", recording_call),

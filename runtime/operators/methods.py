@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
+
 from d2s.runtime.ir.sources import ClassEntry, class_entry, is_users_class
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
@@ -37,8 +39,15 @@ Converted = Callable[[Recorder, Any], Any]
 
 @contextmanager
 def converting_classes(recorder: Recorder, converted: Converted) -> Iterator[None]:
-    """While a recording goes on, the user's classes that it can reach hold converted methods."""
+    """While a recording goes on, the user's classes that it can reach hold converted methods.
+
+    So does the class of all tensors, which may hold some of the user's.
+    """
     with ExitStack() as stack:
+        for name in list(filter(_is_special, vars(torch.Tensor))):
+            form = _form(recorder, converted, torch.Tensor, name)
+            if form is not None:
+                stack.enter_context(replaced(torch.Tensor, name, form))
         convert = functools.partial(_convert_class, recorder, converted, stack, set())
         with recorder.reachable.telling_of_classes(convert):
             yield
@@ -81,8 +90,11 @@ def _form(recorder: Recorder, converted: Converted, cls: type, name: str) -> Any
 
 def _is_called_by_python(cls: type, name: str) -> bool:
     """Whether a method is special, or one that a base class written in C calls, such as `tzinfo.utcoffset`."""
-    is_special = name.startswith("__") and name.endswith("__")
-    return is_special or any(name in vars(base) for base in cls.__mro__[1:] if not can_change(base))
+    return _is_special(name) or any(name in vars(base) for base in cls.__mro__[1:] if not can_change(base))
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _recorded(recorder: Recorder, converted: Converted, method: Any, place: ClassEntry | None = None) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
+
 from d2s.runtime.errors import CaptureError
 from d2s.runtime.ir.sources import (
     Attribute,
@@ -88,6 +90,12 @@ def unextended(things: Iterable[Any], names: frozenset[str]) -> Iterator[tuple[S
             yield Attribute(Constant(cls, cls.__qualname__), "__dict__"), lacking
             others = {name: item for name, item in own.items() if not is_users_function(item)}
             yield from ((ClassEntry(cls, name), IsObject(others[name])) for name in sorted(_SPECIAL & others.keys()))
+
+
+def unpatched(names: frozenset[str]) -> tuple[Source, Check]:
+    """That tensors have no special methods, nor those of these names, that they had not."""
+    own = vars(torch.Tensor)
+    return Attribute(Constant(torch.Tensor, "Tensor"), "__dict__"), Lacks((_SPECIAL | names) - own.keys(), len(own))
 
 
 def _decided(source: Source, thing: Any, own: dict[str, Any], name: str) -> Found:

@@ -35,7 +35,7 @@ from d2s.runtime.ir.sources import (
     read,
 )
 from d2s.runtime.passes.memory import Memory
-from d2s.runtime.recording.attributes import looked_up, looked_up_in_class, unextended
+from d2s.runtime.recording.attributes import looked_up, looked_up_in_class, unextended, unpatched
 from d2s.runtime.recording.checks import (
     Check,
     Differs,
@@ -147,13 +147,17 @@ class _Finder:
 
     def _functions(self, found: Collection[Source]) -> Iterator[Guard]:
         """That torch's functions that the program calls are those that have their names: also such as torch calls."""
-        for target in dict.fromkeys(op.target for op in walk_ops(self.program.body) if isinstance(op, Call)):
-            place = place_of(target)
-            if place is not None and place[0] is not operator:
-                owner, name = place
-                source = ClassEntry(owner, name) if isinstance(owner, type) else Global(vars(owner), name)
-                if source not in found:
-                    yield Guard(source, IsObject(_read(source, {})))
+        targets = dict.fromkeys(op.target for op in walk_ops(self.program.body) if isinstance(op, Call))
+        places = [place for target in targets if (place := place_of(target)) is not None]
+        of_tensors = [name for owner, name in places if owner is torch.Tensor]
+        operators = (f"__{name}__" for name in of_tensors)
+        places += [(torch.Tensor, name) for name in operators if name in vars(torch.Tensor)]
+        for owner, name in places:
+            source = ClassEntry(owner, name) if isinstance(owner, type) else Global(vars(owner), name)
+            if owner is not operator and source not in found:
+                yield Guard(source, IsObject(_read(source, {})))
+        if of_tensors:
+            yield Guard(*unpatched(frozenset(of_tensors)))
 
     def _distinct(self, found: list[tuple[Source, Any]]) -> Iterator[Guard]:
         """That objects which could be told from each other, or of which one is written, are as many as they were."""

@@ -142,7 +142,7 @@ class Reachable:
     def add_special_method(self, cls: type, name: str, method: Any) -> None:
         """Also search from the function that Python itself looked up in a class, unless a run has made that."""
         owner = owner_of(cls, name)
-        if is_users_class(owner) and not is_rewritten(method.__code__):
+        if (is_users_class(owner) or owner is torch.Tensor) and not is_rewritten(method.__code__):
             self.add_root(ClassEntry(owner, name), method)
 
     def add_function(self, function: Any) -> None:

@@ -105,6 +105,8 @@ def _refuse_effect(recorder: Recorder, caller: types.FrameType | None, called: A
         return
     if _is_among(called, _OF_THEMSELVES) and is_of_libraries(caller.f_code):
         return
+    if called is sys._getframe:
+        return  # classes of `typing` and the like ask which module makes them
     is_refused = _is_among(called, EFFECTS) or is_outside(called) or is_of_unknown(recorder, called)
     if is_refused and not _is_aside(caller):
         recorder.raise_pending()  # of the user's code that calls it

@@ -8,27 +8,32 @@ from __future__ import annotations
 import abc
 import builtins
 import datetime
+import gc
+import inspect
 import io
 import logging
 import mmap
 import os
 import pathlib
 import random
+import sys
 import threading
 import time
+import traceback
 import types
 import warnings
 from typing import Any
 
 import torch
 
-# Modules of functions for files, processes, and numbers drawn by chance.
+# Modules of functions for files, processes, numbers drawn by chance, and the calls that led to the code.
 _MODULES = frozenset(
     "os posix nt genericpath shutil glob subprocess tempfile socket _socket secrets uuid time urllib.request "
+    "atexit signal _signal faulthandler locale _locale select fcntl resource traceback "
     "torch.random torch.serialization".split()
 )
 # Of those the functions that only compute.
-_COMPUTE = os.fspath, os.fsencode, os.fsdecode, os.path.commonprefix
+_COMPUTE = os.fspath, os.fsencode, os.fsdecode, os.path.commonprefix, traceback.format_exception_only
 # What users keep other threads waiting by; in libraries, such as `cached_property`, that is their own affair.
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 OF_THREADS = (
@@ -48,7 +53,11 @@ LOGGING = frozenset("debug info warning warn error critical exception log".split
 _TELLING = frozenset({warnings.warn, *(getattr(logging, name) for name in LOGGING)})
 EFFECTS = _TELLING | {print, time.sleep}
 _NOW = frozenset("now utcnow today".split())
-_SINGLE = builtins.open, builtins.input, builtins.id, torch.utils.swap_tensors, torch.Tensor.set_
+_SINGLE = (
+    *(builtins.open, builtins.input, builtins.id, torch.utils.swap_tensors, torch.Tensor.set_),
+    *(sys._getframe, inspect.currentframe, inspect.stack, inspect.trace, gc.enable, gc.disable, gc.freeze),
+    *(sys.setrecursionlimit, sys.settrace, sys.setprofile, sys.setswitchinterval, sys.addaudithook),
+)
 
 
 def tells_its_place(function: Any) -> bool:

@@ -73,6 +73,7 @@ from d2s.runtime.torch_internals.effects import EffectsWatch, storage_key
 from d2s.runtime.torch_internals.fakes import (
     FAKE_ERRORS,
     FakeWorld,
+    can_be_fake,
     fakes_list_as_tensors,
     forget_constant,
     is_fake,
@@ -389,6 +390,7 @@ class Recorder(TorchFunctionMode):
             return tensor
         entry = self._fakes.get(id(tensor))
         if entry is None:
+            _refuse_without_fake(tensor)
             source = self.reachable.find(tensor)
             unknown = self.dynamic.dimensions.get(source, ()) if source is not None else ()
             fake = self.world.fake(tensor, unknown)
@@ -791,6 +793,20 @@ _REGRADING = (torch.detach_, torch.Tensor.detach_, torch.Tensor.requires_grad_, 
 
 def _is_unknown_float(leaf: Any) -> bool:
     return is_run_time_number(leaf) and leaf.kind is float
+
+
+def _refuse_without_fake(tensor: torch.Tensor) -> None:
+    """Go on only if a fake can stand for a tensor.
+
+    Raises:
+        CaptureError: torch has none for its layout.
+    """
+    if not can_be_fake(tensor):
+        remedy = "make an ordinary tensor of it before the call"
+        kind = "quantized" if tensor.is_quantized else "nested" if tensor.is_nested else str(tensor.layout)
+        raise CaptureError(
+            "D2S310", f"a {kind} tensor is read, of which torch can't tell what an operator gives", remedy
+        )
 
 
 def type_of(tensor: torch.Tensor) -> TensorType:

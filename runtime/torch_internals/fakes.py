@@ -39,6 +39,13 @@ FAKE_ERRORS = (
 )
 
 
+def can_be_fake(tensor: torch.Tensor) -> bool:
+    """Whether torch has fakes for tensors of this layout."""
+    layouts = torch.strided, torch.sparse_coo, torch.jagged, torch._mkldnn  # type: ignore[attr-defined]
+    is_nested = tensor.is_nested and tensor.layout is torch.strided
+    return tensor.layout in layouts and not tensor.is_quantized and not is_nested
+
+
 def _import_aside(name: str) -> None:
     """Import what torch imports for its first fakes, in a thread.
 
