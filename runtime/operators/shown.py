@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import itertools
 from collections.abc import Callable, Iterable
+from reprlib import recursive_repr
 from typing import Any
 
 from d2s.runtime.operators.staging import recorder_for
@@ -141,9 +142,9 @@ def _tuple_shown(value: tuple[Any, ...]) -> Any:
 
 
 _BRACKETS: dict[type, Callable[[Any], Any]] = {
-    list: lambda value: _listed("[", ((quoted(item),) for item in value), "]"),
-    tuple: _tuple_shown,
-    dict: _dict_shown,
+    list: recursive_repr("[...]")(lambda value: _listed("[", ((quoted(item),) for item in value), "]")),
+    tuple: recursive_repr("(...)")(_tuple_shown),
+    dict: recursive_repr("{...}")(_dict_shown),
 }
 
 

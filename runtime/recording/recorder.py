@@ -87,6 +87,7 @@ from d2s.runtime.torch_internals.modes import (
     set_grad_enabled,
     watching_autocast,
     without_recording,
+    without_saved_hooks,
 )
 
 # In place of a float that is known only at run time: a torch function's result has the same type for each, but for
@@ -231,6 +232,7 @@ class Recorder(TorchFunctionMode):
             stack.callback(recording.switch, recording.recorder, recording.suspended)
             recording.switch(self, False)
             stack.enter_context(without_logs_of_fakes())
+            stack.enter_context(without_saved_hooks())
             stack.enter_context(fakes_list_as_tensors())
             stack.enter_context(self.world.mode)
             stack.enter_context(self._watch)

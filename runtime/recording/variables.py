@@ -71,8 +71,9 @@ def globals_of(function: Any) -> Found:
 
 def _is_pythons(name: str) -> bool:
     """Whether Python itself has a built-in function or class of this name, which is trusted to stay what it is."""
-    item = vars(builtins).get(name, MISSING)
-    return getattr(item, "__module__", None) == "builtins" and not isinstance(item, types.FunctionType)
+    item: Any = vars(builtins).get(name)
+    is_built_in = isinstance(item, types.BuiltinFunctionType | type)
+    return is_built_in and (item.__module__, item.__name__) == ("builtins", name)
 
 
 def _along(source: Source, value: Any, attributes: list[str], code: types.CodeType) -> Found:

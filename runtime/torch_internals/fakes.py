@@ -41,7 +41,7 @@ FAKE_ERRORS = (
 
 def can_be_fake(tensor: torch.Tensor) -> bool:
     """Whether torch has fakes for tensors of this layout."""
-    layouts = torch.strided, torch.sparse_coo, torch.jagged, torch._mkldnn  # type: ignore[attr-defined]
+    layouts = torch.strided, torch.sparse_coo, torch.jagged, torch._mkldnn
     is_nested = tensor.is_nested and tensor.layout is torch.strided
     return tensor.layout in layouts and not tensor.is_quantized and not is_nested
 

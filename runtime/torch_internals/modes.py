@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import types
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import forward_ad
+from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _disable_current_modes
@@ -38,6 +39,17 @@ def modes() -> Modes:
     """The modes of torch now; what autocast was entered before is taken as entered once a device."""
     autocast = tuple(Autocast(device, dtype) for device, dtype in autocast_dtypes().items())
     return Modes(torch.is_grad_enabled(), torch.is_inference_mode_enabled(), autocast, torch.get_default_dtype())
+
+
+def without_saved_hooks() -> AbstractContextManager[Any]:
+    """Meanwhile the hooks around the call, which get what the graph of gradients saves, are not called."""
+    if torch._C._autograd._top_saved_tensors_default_hooks(True) is None:
+        return nullcontext()
+    return saved_tensors_hooks(_same, _same)
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 @contextmanager

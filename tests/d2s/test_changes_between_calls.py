@@ -1,5 +1,7 @@
 """Things that change between two calls: each is done once with functions as they are, and once with static ones."""
 
+import builtins
+import datetime
 import enum
 import logging
 import os
@@ -224,7 +226,110 @@ def attributes_of_values(static):
     return [*answers, function(X)], text.count_
 
 
+def names_in_builtins(static):
+    name: Any = "test_of_d2s"
+    names = vars(builtins)
+    names[name] = len
+    try:
+        function = static(lambda x: x * test_of_d2s("abc"))  # type: ignore[name-defined] # noqa: F821
+        first = function(X)
+        names[name] = lambda text: 100
+        return first, function(X)
+    finally:
+        del names[name]
+
+
+def the_zone_of_a_date(static):
+    class Zone(datetime.tzinfo):
+        hours = 1
+
+        def utcoffset(self, when):
+            return datetime.timedelta(hours=self.hours)
+
+    zone = cast(Any, Zone)()
+    date: Any = datetime.datetime(2020, 1, 1, tzinfo=zone)
+    utc = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    function = static(lambda x: (x * (utc - date).total_seconds(), x * date.utcoffset().seconds, str(date)))
+    first = function(X)
+    zone.hours = 2
+    return first, function(X)
+
+
+def how_numpy_prints(static):
+    array = np.array([1.23456789])
+    function = static(lambda x: (x, str(array), f"{array}", repr([array])))
+    first = function(X)
+    with np.printoptions(precision=2):
+        return first, function(X)
+
+
+def attributes_of_tensors_of_a_class(static):
+    class Marked(torch.Tensor):
+        scale = 2
+
+    function = static(lambda x: x.as_subclass(torch.Tensor) * x.scale)
+    marked: Any = torch.ones(2).as_subclass(Marked)
+    first = function(marked)
+    marked.scale = 9
+    return first, function(marked)
+
+
+def operators_of_tensors(static):
+    function, answers = static(lambda x: (x * 2, x @ x, -x, x**2)), []
+    for name in ("__mul__", "__matmul__", "__neg__", "__pow__"):
+        usual = vars(torch.Tensor).get(name)
+        answers.append(function(X))
+        setattr(torch.Tensor, name, lambda tensor, *others: tensor + len(others) + 7)
+        answers.append(function(X))
+        if usual is None:
+            delattr(torch.Tensor, name)
+        else:
+            setattr(torch.Tensor, name, usual)
+    return [*answers, function(X)]
+
+
+def the_call_of_modules(static):
+    module, calls = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh()), []
+    function = static(lambda x: module(x))
+    usual = torch.nn.Module.__call__
+
+    def call(self, x):
+        calls.append(type(self).__name__)
+        return usual(self, x) * 10
+
+    answers = [function(X)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Module, "__call__", call)
+        answers += [function(X), function(X)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.ReLU, "__call__", lambda self, x: x + 100, raising=False)
+        answers.append(function(X))
+    return [*answers, function(X)], calls
+
+
+def what_holds_itself(static):
+    items: list[Any] = [1]
+    items.append(items)
+    table: dict[str, Any] = {}
+    table["table"] = table
+    return static(lambda x: (x, repr(items), str(table)))(X)
+
+
+def hooks_around_the_call(static):
+    packed = []
+
+    def pack(tensor):
+        packed.append(type(tensor))
+        return tensor
+
+    function, x = static(lambda x: (x * x * 2).exp().sum()), torch.ones(2, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        return function(x), packed
+
+
 CHANGES = [
+    *(names_in_builtins, the_zone_of_a_date, how_numpy_prints, attributes_of_tensors_of_a_class),
+    *(operators_of_tensors, the_call_of_modules, what_holds_itself, hooks_around_the_call),
     *(members_of_an_enum, defaults_of_a_named_tuple, functions_in_descriptors, settings_of_numpy),
     *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors, attributes_of_a_static_function),
     *(what_a_metaclass_hides, the_environment, variables_that_are_not_bound_yet, attributes_of_values),

@@ -1,7 +1,10 @@
 """What can't be known while a function is recorded: it falls back, and does what it does in eager."""
 
+import atexit
 import contextvars
 import logging
+import mmap
+import sys
 import threading
 import weakref
 from typing import Any, cast
@@ -124,7 +127,39 @@ def takes_a_semaphore(x):
     return x
 
 
+NESTED = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+COMPRESSED = torch.eye(3).to_sparse_csr()
+MAPPED = mmap.mmap(-1, 4)
+
+
+def reads_a_nested_tensor(x):
+    return x, NESTED.unbind()[0]
+
+
+def reads_a_compressed_tensor(x):
+    return x, COMPRESSED.to_dense()
+
+
+def moves_in_a_file(x):
+    MAPPED.seek(0)
+    return x * MAPPED.read_byte()
+
+
+def asks_for_its_frame(x):
+    return x, sys._getframe().f_code.co_name
+
+
+def is_called_at_the_end(x):
+    atexit.register(len, "")
+    return x
+
+
 CODES = {
+    reads_a_nested_tensor: "D2S310",
+    reads_a_compressed_tensor: "D2S310",
+    moves_in_a_file: "D2S308",
+    asks_for_its_frame: "D2S308",
+    is_called_at_the_end: "D2S308",
     holds_a_lock: "D2S308",
     takes_a_lock: "D2S308",
     takes_a_semaphore: "D2S308",
