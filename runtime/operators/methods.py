@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from d2s.runtime.ir.sources import ClassEntry, class_entry, is_users_class
+from d2s.runtime.ir.sources import ClassEntry, class_entry
 from d2s.runtime.operators.staging import recorder_for
 from d2s.runtime.recording.locations import is_users_function
 from d2s.runtime.recording.recorder import Recorder, active_recorder
@@ -39,23 +39,23 @@ Converted = Callable[[Recorder, Any], Any]
 
 @contextmanager
 def converting_classes(recorder: Recorder, converted: Converted) -> Iterator[None]:
-    """While a recording goes on, the user's classes that it can reach hold converted methods.
+    """While a recording goes on, the classes that it can reach hold converted forms of the user's methods.
 
-    So does the class of all tensors, which may hold some of the user's.
+    So do the modules of torch of what somebody has put into them.
     """
     with ExitStack() as stack:
-        for name in list(filter(_is_special, vars(torch.Tensor))):
-            form = _form(recorder, converted, torch.Tensor, name)
-            if form is not None:
-                stack.enter_context(replaced(torch.Tensor, name, form))
         convert = functools.partial(_convert_class, recorder, converted, stack, set())
+        convert(torch.Tensor)
+        for module in (torch, torch.nn.functional):
+            for name, item in [entry for entry in vars(module).items() if is_users_function(entry[1])]:
+                stack.enter_context(replaced(module, name, _recorded(recorder, converted, item)))
         with recorder.reachable.telling_of_classes(convert):
             yield
 
 
 def _convert_class(recorder: Recorder, converted: Converted, stack: ExitStack, done: set[type], cls: type) -> None:
     for base in cls.__mro__:
-        if base in done or not is_users_class(base):
+        if base in done or not can_change(base):
             continue
         done.add(base)
         for name, item in list(vars(base).items()):

@@ -35,7 +35,7 @@ from d2s.runtime.ir.sources import (
 from d2s.runtime.recording.dynamic import location_of
 from d2s.runtime.recording.journal import Journal
 from d2s.runtime.recording.kinds import is_value, kind_of
-from d2s.runtime.recording.locations import is_rewritten, user_location
+from d2s.runtime.recording.locations import is_rewritten, is_users_function, user_location
 from d2s.runtime.recording.places import MISSING, TABLES, AttributeLocation, GlobalLocation, Location, Slot
 from d2s.runtime.recording.structures import all_slots_of, can_change
 from d2s.runtime.recording.variables import cells_of, globals_of, names_in
@@ -142,7 +142,7 @@ class Reachable:
     def add_special_method(self, cls: type, name: str, method: Any) -> None:
         """Also search from the function that Python itself looked up in a class, unless a run has made that."""
         owner = owner_of(cls, name)
-        if (is_users_class(owner) or owner is torch.Tensor) and not is_rewritten(method.__code__):
+        if owner is not None and is_users_function(method) and not is_rewritten(method.__code__):
             self.add_root(ClassEntry(owner, name), method)
 
     def add_function(self, function: Any) -> None:

@@ -133,7 +133,8 @@ def tell(recorder: Recorder, frame: types.FrameType) -> bool:
     code = frame.f_code
     if not is_unseen(code, frame.f_globals):
         return False
-    if recorder.is_at_work() and not recorder.runs_as_it_is and not _is_aside(frame):
+    is_recorded = recorder.is_at_work() and not recorder.runs_as_it_is and not recorder.reads.is_asking
+    if is_recorded and not _is_aside(frame):
         place = Location(code.co_filename, code.co_firstlineno)
         reason = f"{code.co_qualname} is called by code that is not rewritten, so that a program would not call it"
         raise recorder.pending(CaptureError("D2S311", reason, "call it from your own code", place))

@@ -32,7 +32,7 @@ class Reads:
         # By id: the object, and the names.
         self._names: dict[int, tuple[Any, set[str]]] = {}
         self._containers: dict[int, Any] = {}
-        self._is_asking = False
+        self.is_asking = False  # whether code of ours asks an object, so that nothing of that is recorded
         self._reachable = reachable
         self._journal = reachable.journal
 
@@ -109,7 +109,7 @@ class Reads:
 
         def noting(thing: Any, name: str) -> Any:
             code = asking_code()
-            if self._is_asking or code in _ACCESSORS or not is_at_work():
+            if self.is_asking or code in _ACCESSORS or not is_at_work():
                 return usual(thing, name)
             if is_own(code.co_filename):
                 return self._asked(usual, thing, name) if is_users else usual(thing, name)
@@ -126,11 +126,11 @@ class Reads:
 
     def _asked(self, usual: Any, thing: Any, name: str) -> Any:
         """What code of ours asks a `__getattribute__` of the user's for: nothing of that is recorded."""
-        self._is_asking = True
+        self.is_asking = True
         try:
             return usual(thing, name)
         finally:
-            self._is_asking = False
+            self.is_asking = False
 
     def _noting_absent(self, is_at_work: Callable[[], bool]) -> Any:
         """A `__getattr__` of tensors, which have none: it notes what users look for and have not put there."""

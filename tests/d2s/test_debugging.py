@@ -15,6 +15,7 @@ from compare import same
 
 import d2s
 from d2s.runtime.recording import recorder
+from d2s.runtime.recording.locations import note_rewritten
 
 
 def branching(x, scale):
@@ -150,6 +151,7 @@ def test_what_only_fakes_can_not_do_runs_in_eager(monkeypatch):
             raise ValueError("no such kernel")
         return infer(world, watch, func, *rest)
 
+    note_rewritten(unlike.__code__)  # else it is taken for code of the user's
     monkeypatch.setattr(recorder, "infer", unlike)
     with pytest.raises(d2s.ConversionError, match="D2S405.*no such kernel"):
         d2s.to_static(lambda x: torch.relu(x), full_graph=True)(torch.ones(2))

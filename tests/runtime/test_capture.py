@@ -17,8 +17,15 @@ from d2s.runtime.backend.codegen import compile_program
 from d2s.runtime.ir.program import Call, Program, Role
 from d2s.runtime.ir.sources import read
 from d2s.runtime.recording.capture import capture
+from d2s.runtime.recording.locations import note_rewritten
 
 TABLE = torch.arange(6.0).reshape(3, 2)
+
+
+def captured(function: Any, **arguments: Any) -> Program:
+    """The program of a function that is recorded as it is, as if it were rewritten."""
+    note_rewritten(function.__code__)
+    return capture(function, bind(function, **arguments)).program
 
 
 def run(program: Program, **arguments: Any) -> Any:
@@ -45,7 +52,7 @@ def observe(function: Callable[..., Any], **arguments: Any) -> Any:
 
 def check(function: Any, **arguments: Any) -> Program:
     """Capture on the arguments, then compare with eager on them and on others of the same signature."""
-    program = capture(function, bind(function, **copy.deepcopy(arguments))).program
+    program = captured(function, **copy.deepcopy(arguments))
     for shift in (0.0, 1.5):
         with torch.no_grad():
             others = {
@@ -157,7 +164,7 @@ def test_an_in_place_result_is_the_users_own_tensor() -> None:
     def function(x: torch.Tensor) -> Any:
         return x.add_(1) is x
 
-    assert run(capture(function, bind(function, x=torch.ones(2))).program, x=torch.ones(2)) is True
+    assert run(captured(function, x=torch.ones(2)), x=torch.ones(2)) is True
 
 
 def nested(x: torch.Tensor, parts: dict[str, Any]) -> Any:
@@ -179,14 +186,14 @@ def test_capture_leaves_arguments_and_generator_alone() -> None:
     def writes(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return net(x.add_(1))
 
-    capture(writes, bind(writes, net=net, x=x))
+    captured(writes, net=net, x=x)
     assert torch.equal(x, torch.ones(4, 3))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(state[key], value) for key, value in net.state_dict().items())
 
 
 def test_each_call_knows_its_line() -> None:
-    program = capture(partly_without_grad, bind(partly_without_grad, x=torch.ones(2))).program
+    program = captured(partly_without_grad, x=torch.ones(2))
     first = partly_without_grad.__code__.co_firstlineno
     locations = [op.location for op in program.body.ops]
     assert [place.line - first for place in locations if place] == [1, 3, 4, 4, 4, 4]
