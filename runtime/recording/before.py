@@ -48,7 +48,7 @@ class Before:
             return
         made = set(map(id, gc.get_objects()))
         for thing, word in unknown:
-            if id(thing) not in made:
+            if id(thing) not in made and gc.is_tracked(thing):  # a collection meanwhile may have changed its mind
                 reason = f"a {type(thing).__name__} is {word}, to which no variable leads that d2s knows"
                 raise CaptureError("D2S310", reason, "hand it in as an argument, or keep it in a variable")
 
