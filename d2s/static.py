@@ -30,6 +30,9 @@ _OWN = frozenset(
     + "_programs _takes_positions _count _kept_dynamic _warned".split()
 )
 
+# What every function has, also in its static form.
+_OF_FUNCTIONS = frozenset("__code__ __defaults__ __kwdefaults__ __closure__ __globals__".split())
+
 
 class StaticFunction:
     """A function in its static form. Called like the function; captures on the first call of each signature.
@@ -198,7 +201,7 @@ class StaticFunction:
 
 def _is_own(name: str) -> bool:
     """Whether a static function has an attribute of this name for itself."""
-    return name in _OWN or name.startswith("__")
+    return name in _OWN or (name.startswith("__") and name not in _OF_FUNCTIONS)
 
 
 class BoundStaticFunction:

@@ -226,6 +226,18 @@ def attributes_of_values(static):
     return [*answers, function(X)], text.count_
 
 
+def defaults_of_a_static_function(static):
+    @static
+    def function(x, k=2.0, *, seen=[]):  # noqa: B006
+        seen.append(k)
+        return x * k * len(seen)
+
+    first = function(X), list(function.__kwdefaults__["seen"])
+    function.__defaults__ = (5.0,)
+    function.__kwdefaults__ = {"seen": [1]}
+    return first, function(X), function.__defaults__, function.__kwdefaults__
+
+
 def names_in_builtins(static):
     name: Any = "test_of_d2s"
     names = vars(builtins)
@@ -328,7 +340,13 @@ def hooks_around_the_call(static):
 
 
 CHANGES = [
-    *(names_in_builtins, the_zone_of_a_date, how_numpy_prints, attributes_of_tensors_of_a_class),
+    *(
+        defaults_of_a_static_function,
+        names_in_builtins,
+        the_zone_of_a_date,
+        how_numpy_prints,
+        attributes_of_tensors_of_a_class,
+    ),
     *(operators_of_tensors, the_call_of_modules, what_holds_itself, hooks_around_the_call),
     *(members_of_an_enum, defaults_of_a_named_tuple, functions_in_descriptors, settings_of_numpy),
     *(settings_of_torch, levels_of_loggers, attributes_of_all_tensors, attributes_of_a_static_function),
