@@ -132,7 +132,8 @@ def _converted(recorder: Recorder, function: Any) -> Any:
         if function in EFFECTS:
             return of_effect(recorder, function)
         if is_of_unknown(recorder, function):
-            return _refused(function)
+            reason = f"{function.__name__}() of a {type(owner).__name__} may change what d2s can't look into"
+            return _refused(CaptureError("D2S310", reason, "call it before, and hand in the answer"))
         return REPLACEMENTS.get(function) or _left(function, of_c)
     if isinstance(function, type):
         return REPLACEMENTS.get(function) or _constructor(recorder, function)
@@ -170,15 +171,15 @@ def _left(function: Any, form: Callable[[Any], Any] = lambda function: function)
     """The form of a function that is not rewritten, `form` of it unless it can't be part of a program."""
     if not is_outside(function) and not isinstance(getattr(function, "__self__", None), OF_THREADS):
         return form(function)
-    return _refused(function)
+    reason = f"{function.__name__}() asks for, or changes, what is outside of the program"
+    return _refused(CaptureError("D2S308", reason, "call it before the static function or after"))
 
 
-def _refused(function: Any) -> Callable[..., Any]:
-    """A function that can't be part of a program: the call of it raises."""
+def _refused(error: CaptureError) -> Callable[..., Any]:
+    """What stands for a function that can't be part of a program."""
 
     def refused(*args: Any, **kwargs: Any) -> Any:
-        reason = f"{function.__name__}() asks for, or changes, what is outside of the program"
-        raise CaptureError("D2S308", reason, "call it before the static function or after")
+        raise error
 
     return refused
 

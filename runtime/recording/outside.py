@@ -56,7 +56,7 @@ _NOW = frozenset("now utcnow today".split())
 _SINGLE = (
     *(builtins.open, builtins.input, builtins.id, torch.utils.swap_tensors, torch.Tensor.set_),
     *(sys._getframe, inspect.currentframe, inspect.stack, inspect.trace, gc.enable, gc.disable, gc.freeze),
-    *(sys.setrecursionlimit, sys.settrace, sys.setprofile, sys.setswitchinterval, sys.addaudithook),
+    *(sys.settrace, sys.setprofile, sys.setswitchinterval, sys.addaudithook),
 )
 
 

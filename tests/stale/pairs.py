@@ -82,7 +82,7 @@ def told_apart(one: Any, other: Any) -> Pair:
 
 PAIRS = {
     "members of an `Enum`": Pair(Color.RED, Color.BLUE, lambda color: color.value, twice=True),
-    "classes": told_apart(Doubling, Tripling),
+    "classes": told_apart(int, float),
     "Python modules": told_apart(types.ModuleType("one"), types.ModuleType("other")),
     "functions": Pair(one, two, lambda function: function()),
     "static functions": Pair(d2s.to_static(one), d2s.to_static(two), lambda function: function()),
