@@ -67,5 +67,4 @@ def _caught(node: Any) -> Any:
     if any(handler.type is None for handler in node.handlers):
         return expression("operators.ANYTHING", node.body[0], operators=OPERATORS)
     types = [handler.type for handler in node.handlers]
-    is_one = len(types) == 1 and isinstance(node, gast.Try)
-    return types[0] if is_one else placed(gast.Tuple(types, gast.Load()), node.body[0])
+    return types[0] if len(types) == 1 else placed(gast.Tuple(types, gast.Load()), node.body[0])

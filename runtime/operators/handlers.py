@@ -61,21 +61,17 @@ def handling(caught: Callable[[], Any], sees: bool = False) -> Iterator[None]:
             recorder.handlers[:] = [other for other in recorder.handlers if other is not handler]
 
 
-def handling_groups(caught: Callable[[], tuple[Any, ...]], sees: bool = False) -> AbstractContextManager[None]:
+def handling_groups(caught: Callable[[], Any], sees: bool = False) -> AbstractContextManager[None]:
     """The same for an `except*`, which also takes exceptions out of groups.
 
     Raises:
         CaptureError: it catches all, and what unwinds a recording is no exception of the user's.
     """
     recorder = active_recorder()
-    if recorder is not None and _is_among(BaseException, caught()):
+    if recorder is not None and issubclass(Unwinding, caught()):
         reason = "`except* BaseException` also catches what ends a recording"
         raise recorder.pending(CaptureError("D2S307", reason, "catch `Exception`", user_location()))
-    return handling(lambda: (*caught(), BaseExceptionGroup), sees)
-
-
-def _is_among(cls: type, classes: tuple[Any, ...]) -> bool:
-    return any(_is_among(cls, each) if isinstance(each, tuple) else each is cls for each in classes)
+    return handling(lambda: (caught(), BaseExceptionGroup), sees)
 
 
 def _now() -> tuple[Recorder | None, object]:

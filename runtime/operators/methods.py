@@ -46,9 +46,8 @@ def converting_classes(recorder: Recorder, converted: Converted) -> Iterator[Non
     with ExitStack() as stack:
         convert = functools.partial(_convert_class, recorder, converted, stack, set())
         convert(torch.Tensor)
-        for module in (torch, torch.nn.functional):
-            for name, item in [entry for entry in vars(module).items() if is_users_function(entry[1])]:
-                stack.enter_context(replaced(module, name, _recorded(recorder, converted, item)))
+        for module, name, function in recorder.patches:
+            stack.enter_context(replaced(module, name, _recorded(recorder, converted, function)))
         with recorder.reachable.telling_of_classes(convert):
             yield
 

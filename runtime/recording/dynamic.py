@@ -40,8 +40,7 @@ def location_of(source: Source, arguments: Mapping[str, Any]) -> Location | None
         case Cell(cell):
             return CellLocation(cell)
         case Attribute(base, name) | Member(base, _, name):
-            location = AttributeLocation(read(base, arguments), name)
-            return None if location.is_of_descriptor() else location
+            return AttributeLocation(read(base, arguments), name)
     return None
 
 

@@ -152,7 +152,7 @@ class _Finder:
         of_tensors = [name for owner, name in places if owner is torch.Tensor]
         operators = (f"__{name}__" for name in of_tensors)
         places += [(torch.Tensor, name) for name in operators if name in vars(torch.Tensor)]
-        for owner, name in places:
+        for owner, name in dict.fromkeys(places):
             source = ClassEntry(owner, name) if isinstance(owner, type) else Global(vars(owner), name)
             if owner is not operator and source not in found:
                 yield Guard(source, IsObject(_read(source, {})))

@@ -56,13 +56,14 @@ from d2s.runtime.recording.locations import Site, user_location
 from d2s.runtime.recording.merged import Merged
 from d2s.runtime.recording.net import noticing
 from d2s.runtime.recording.numbers import flag_in, is_run_time_number, make_number, number_kind, plain_number
-from d2s.runtime.recording.places import Location
+from d2s.runtime.recording.places import AttributeLocation, Location
 from d2s.runtime.recording.questions import QUESTIONS
 from d2s.runtime.recording.reads import Reads
 from d2s.runtime.recording.regions import RecordAgain, Region
 from d2s.runtime.recording.sites import Sites
 from d2s.runtime.recording.staged import is_staged
 from d2s.runtime.recording.structures import maker_of, rebuilt
+from d2s.runtime.recording.surroundings import patches_of_torch
 from d2s.runtime.recording.table_sites import Tables
 from d2s.runtime.recording.tables import is_run_time_table
 from d2s.runtime.recording.tags import Tags
@@ -184,6 +185,7 @@ class Recorder(TorchFunctionMode):
         self.nested: Counter[Any] = Counter()  # how deep the recording is in the sides of the `if` of a place
         self._inputs: dict[Hashable, Input] = {}
         self.dynamic = dynamic
+        self.patches = patches_of_torch()  # looked for once, for a recording has many runs
         self.counters: dict[Location, Source] = {}
         self._numbers: dict[Source, type] = {}
         self._lifted: list[Any] = []
@@ -432,6 +434,8 @@ class Recorder(TorchFunctionMode):
         """Have the numbers that are dynamic be inputs: among the arguments, and in places that can be written."""
         for source in self.dynamic.numbers:
             location = location_of(source, arguments)
+            if isinstance(location, AttributeLocation) and location.is_of_descriptor():
+                continue  # what the code there makes of a number is not known
             if location is not None:
                 self.counters[location] = source
             elif is_part_of_arguments(source, arguments):

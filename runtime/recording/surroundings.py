@@ -22,7 +22,7 @@ import torch
 from d2s.runtime.ir.sources import Item, Setting, is_users_class
 from d2s.runtime.recording.kinds import is_value
 from d2s.runtime.recording.lifting import Reachable
-from d2s.runtime.recording.locations import package_of
+from d2s.runtime.recording.locations import is_users_function, package_of
 from d2s.runtime.recording.outside import LOCKS, is_outside
 from d2s.runtime.recording.places import MISSING
 from d2s.runtime.recording.variables import LOADED_MODULES, named_of
@@ -115,6 +115,13 @@ def note_printing(reachable: Reachable, thing: Any) -> None:
     """A text is made of an object by its class: of what is numpy's it matters how numpy prints."""
     if isinstance(thing, numpy.ndarray | numpy.generic):
         reachable.add_root(Setting(printing_of_numpy), printing_of_numpy())
+
+
+def patches_of_torch() -> list[tuple[types.ModuleType, str, types.FunctionType]]:
+    """The functions of the user's that were put into torch's modules, each with the module and its name there."""
+    modules = torch, torch.nn.functional
+    entries = [(module, name, item) for module in modules for name, item in vars(module).items()]
+    return [(module, name, item) for module, name, item in entries if is_users_function(item)]
 
 
 def note_kinds(reachable: Reachable, cls: type, kinds: Any) -> None:

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import queue
 import sqlite3
+import threading
 import types
 import weakref
 from typing import Any, cast
@@ -144,9 +145,22 @@ def fields_of_structures(static):
     return first, function(X)
 
 
+def a_property_of_a_library(static):
+    thread = threading.Thread(target=print, name="a")
+
+    @static
+    def function(x):
+        thread.name = thread.name + "b"
+        return x * len(thread.name)
+
+    answers = [function(X), function(X)]
+    thread.name = "another"
+    return [*answers, function(X)], thread.name
+
+
 CHANGES = [
     *(the_forward_of_a_class, an_edited_graph, attributes_of_a_callable_object, a_property_in_place_of_a_value),
-    *(the_bases_of_a_class, what_a_module_looks_up, fields_of_structures),
+    *(the_bases_of_a_class, what_a_module_looks_up, fields_of_structures, a_property_of_a_library),
 ]
 
 
